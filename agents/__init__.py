@@ -1,0 +1,1 @@
+"""The moving parts: settings, Faust app, agents, replay and command line."""

@@ -1,0 +1,139 @@
+"""What a worker and ``qualm doctor`` ask of a broker besides records: is it there, which topics has it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from agents.settings import Settings
+
+log = logging.getLogger("qualm.broker")
+
+FIRST_WAIT_SECONDS = 1.0
+LAST_WAIT_SECONDS = 30.0
+REQUEST_SECONDS = 10.0
+# Room for a whole record of the largest accepted size and its headers in a dead-letter topic.
+DEAD_LETTER_EXTRA_BYTES = 1024 * 1024
+
+
+class BrokerError(Exception):
+    """The broker cannot be reached or refused; the text says which and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic that qualm needs, with the settings it is created with."""
+
+    name: str
+    config: tuple[tuple[str, str], ...] = ()
+
+
+def own_topics(settings: Settings) -> list[Topic]:
+    """The topics that a worker of this role writes to and creates when they are absent."""
+    largest = settings.max_record_bytes + DEAD_LETTER_EXTRA_BYTES
+    dead = (("max.message.bytes", str(largest)),)
+    topics = [Topic(settings.salient_topic)]
+    if settings.role != "evaluate":
+        topics += [Topic(settings.dead_letter_topic(name), dead) for name in settings.topics]
+    if settings.role != "triage":
+        topics += [
+            Topic(settings.alerts_topic),
+            Topic(settings.dead_letter_topic(settings.salient_topic), dead),
+        ]
+    return topics
+
+
+async def partitions(settings: Settings) -> dict[str, int]:
+    """Topics of the broker with their number of partitions; creates none.
+
+    Raises:
+        BrokerError: it does not answer, or refuses this user.
+    """
+    client = await _connect(settings)
+    try:
+        described = await asyncio.wait_for(client.describe_topics(), REQUEST_SECONDS)
+    except (KafkaError, TimeoutError) as error:
+        raise BrokerError(_why(settings, error)) from error
+    finally:
+        await client.close()
+    return {each["topic"]: len(each["partitions"]) for each in described if not each["error_code"]}
+
+
+async def create_topics(settings: Settings, topics: Sequence[Topic]) -> None:
+    """Create those topics that are absent; a broker that refuses may still create them on first use.
+
+    Raises:
+        BrokerError: the broker does not answer.
+    """
+    present = await partitions(settings)
+    client = await _connect(settings)
+    try:
+        for topic in topics:
+            if topic.name not in present:
+                await _create(client, settings, topic)
+    finally:
+        await client.close()
+
+
+async def _create(client: AIOKafkaAdminClient, settings: Settings, topic: Topic) -> None:
+    new = NewTopic(topic.name, settings.topic_partitions, 1, topic_configs=dict(topic.config))
+    new.replication_factor = settings.topic_replication  # its constructor refuses -1, the broker takes it
+    try:
+        answer = await asyncio.wait_for(client.create_topics([new]), REQUEST_SECONDS)
+    except (KafkaError, TimeoutError, AttributeError) as error:
+        # librdkafka's mock cluster has no controller (aiokafka fails with an AttributeError then) and makes
+        # topics on first use; an administrator may also keep the right to create topics to themselves.
+        log.debug("Cannot create topic %s: %r", topic.name, error)
+        return
+    for _, code, *message in answer.topic_errors:
+        if code and for_code(code) is not TopicAlreadyExistsError:
+            reason = (message[0] if message else None) or for_code(code).__name__
+            log.warning("The broker does not create topic %s: %s. Create it by hand.", topic.name, reason)
+        elif not code:
+            log.info("Created topic %s.", topic.name)
+
+
+async def wait_for_broker(settings: Settings, stopping: asyncio.Event) -> bool:
+    """Wait until the broker answers, with growing pauses; False when told to stop before it did."""
+    wait = FIRST_WAIT_SECONDS
+    while not stopping.is_set():
+        try:
+            await partitions(settings)
+        except BrokerError as error:
+            log.warning("%s Trying again in %.0f s.", error, wait)
+        else:
+            return True
+        try:
+            await asyncio.wait_for(stopping.wait(), wait)
+        except TimeoutError:
+            wait = min(wait * 2, LAST_WAIT_SECONDS)
+    return False
+
+
+async def _connect(settings: Settings) -> AIOKafkaAdminClient:
+    client = AIOKafkaAdminClient(
+        **settings.client_options(), client_id="qualm", request_timeout_ms=int(REQUEST_SECONDS * 1000)
+    )
+    # Each unreachable address is logged by aiokafka too; what the caller makes of it is enough.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        await asyncio.wait_for(client.start(), REQUEST_SECONDS)
+    except (KafkaError, OSError, TimeoutError) as error:
+        await client.close()
+        raise BrokerError(_why(settings, error)) from error
+    finally:
+        logging.getLogger("aiokafka").setLevel(logging.WARNING)
+    return client
+
+
+def _why(settings: Settings, error: BaseException) -> str:
+    reason = str(error) or type(error).__name__
+    return (
+        f"No Kafka broker answers at {', '.join(settings.broker)} ({settings.security_protocol}): {reason}. "
+        "Check that it runs, the setting `broker`, and the security settings."
+    )

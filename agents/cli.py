@@ -1,0 +1,256 @@
+"""The command line. Heavy imports stay inside the commands, so that `qualm --help` is instant."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from agents.settings import Settings
+    from schemas.decoding import ReadOptions
+
+Command = Callable[..., Any]
+
+
+def _fail(message: object) -> NoReturn:
+    click.secho(f"qualm: {message}", fg="red", err=True)
+    sys.exit(1)
+
+
+def reading_options(command: Command) -> Command:
+    """How lines are read, alike on every command that reads logs."""
+    options = (
+        click.option("--format", "format_", type=click.Choice(["auto", "json", "otlp", "text"]), help="Format of a record; auto finds out."),
+        click.option("--line", help="Header of a text line, e.g. '<date> <time> <pid> <level> <logger>: <message>'."),
+        click.option("--entity-field", help="JSON field that holds the entity: request id, block id, ..."),
+        click.option("--entity-pattern", help="Regular expression (RE2) that finds the entity in the message."),
+        click.option("--source-field", help="JSON field that holds the source."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _reading(fallback: dict[str, str | None], **given: str | None) -> "ReadOptions":
+    from schemas.decoding import ReadOptions
+
+    chosen = {**fallback, **{name: value for name, value in given.items() if value is not None}}
+    try:
+        return ReadOptions(**{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type] - click or the bundle has checked the format
+    except ValueError as error:
+        _fail(error)
+
+
+def _settings(**overrides: Any) -> "Settings":
+    from agents.settings import SettingsError, load_settings
+
+    try:
+        return load_settings(**overrides)
+    except SettingsError as error:
+        _fail(error)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="qualm")
+def main() -> None:
+    """Find what is wrong in a stream of cloud logs.
+
+    \b
+    Try it:            qualm demo
+    On your own file:  qualm train app.log --out my-bundle
+                       qualm replay today.log --bundle my-bundle
+    On Kafka:          qualm worker --bundle my-bundle
+    """
+
+
+@main.command()
+@click.option("--seed", default=7, show_default=True, help="Of the simulated services.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def demo(seed: int, as_json: bool) -> None:
+    """Embedded broker, simulated cloud services with hidden incidents, live alerts. About a minute."""
+    from agents.demo import run_demo
+
+    sys.exit(run_demo(seed=seed, as_json=as_json))
+
+
+@main.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to write the bundle to.")
+@click.option("--labels", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="CSV entity,label[,start] or source,start,end.")
+@click.option("--seed", default=0, show_default=True, help="Same events, options and seed: same bundle.")
+@click.option("--wires", default=8, show_default=True, type=click.IntRange(1, 12), help="Qubits of the circuit.")
+@click.option("--layers", default=2, show_default=True, type=click.IntRange(0, 16), help="Trainable layers of the circuit.")
+@click.option("--steps", default=400, show_default=True, type=click.IntRange(1, 100_000), help="Steps of gradient descent.")
+@click.option("--budget", default=0.02, show_default=True, type=click.FloatRange(0, 1, min_open=True), help="Share of events past the prefilter.")
+@click.option("--false-alarm-rate", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Share of normal events that may alert; chosen on calibration data when there are labels.")
+@click.option("--cold", is_flag=True, help="Leave out what was learnt of these very sources, for use on other systems.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@reading_options
+def train(
+    inputs: tuple[str, ...], out: Path, labels: Path | None, seed: int, wires: int, layers: int, steps: int,
+    budget: float, false_alarm_rate: float | None, cold: bool, as_json: bool, format_: str | None, line: str | None,
+    entity_field: str | None, entity_pattern: str | None, source_field: str | None,
+) -> None:  # fmt: skip
+    """Train a bundle on logs: files, globs, '-' or kafka://host:port/topic.
+
+    Without labels the logs should be mostly normal; synthetic faults written into them are what is learnt to be
+    found. The first 70% by time fit the weights, the rest sets the thresholds.
+    """
+    from agents.inputs import InputError, Inputs
+    from agents.progress import progress_bars
+    from agents.train import run_training
+    from models.labels import read_labels
+    from models.training import TrainingOptions
+
+    reading = _reading({}, format=format_, line=line, entity_field=entity_field, entity_pattern=entity_pattern, source_field=source_field)  # fmt: skip
+    options = TrainingOptions(seed=seed, wires=wires, layers=layers, steps=steps, salience_budget=budget, false_alarm_rate=false_alarm_rate, cold=cold)  # fmt: skip
+    try:
+        with progress_bars(quiet=as_json) as progress:
+            known = read_labels(labels) if labels else None
+            bundle = run_training(Inputs(inputs, _settings()), reading, known, options, out, progress)
+    except (InputError, ValueError, OSError) as error:
+        _fail(error)
+    manifest = bundle.manifest
+    summary = {"bundle": str(out), "digest": bundle.digest, "false_alarm_rate": manifest.false_alarm_rate, **manifest.training}  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(summary))
+        return
+    smallest = 1.0 / (manifest.calibrated_on + 1)
+    click.echo(f"Wrote {out} ({bundle.digest[:16]}): trained on {manifest.training['events']:,} events, alerts at p <= {manifest.false_alarm_rate:.2g}.")  # fmt: skip
+    if smallest > manifest.false_alarm_rate:
+        click.secho(f"So few events give no p-value below {smallest:.2g}: nothing will alert. Give more, or a higher --false-alarm-rate.", fg="yellow", err=True)  # fmt: skip
+    click.echo(f"Next: qualm replay INPUT --bundle {out}")
+
+
+@main.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--bundle", type=click.Path(file_okay=False, path_type=Path), help="Folder that `qualm train` wrote; without, the default bundle.")
+@click.option("--labels", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="CSV entity,label[,start] or source,start,end; for the figures alone.")
+@click.option("--metrics", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures as JSON.")
+@click.option("--alerts", type=click.Path(dir_okay=False, path_type=Path), help="Write every alert as a JSON line.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a page to look at.")
+@click.option("--device", default="auto", show_default=True, help="Where circuits run; `qualm doctor` lists what works.")
+@click.option("--false-alarm-rate", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Share of normal events that may alert; without, the bundle's.")
+@click.option("--resolve-after", default=300.0, show_default=True, help="Seconds without news that resolve an incident.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON and nothing else.")
+@reading_options
+def replay(
+    inputs: tuple[str, ...], bundle: Path | None, labels: Path | None, metrics: Path | None, alerts: Path | None,
+    report: Path | None, device: str, false_alarm_rate: float | None, resolve_after: float, as_json: bool,
+    format_: str | None, line: str | None, entity_field: str | None, entity_pattern: str | None,
+    source_field: str | None,
+) -> None:  # fmt: skip
+    """Run files or topics through the worker's own code and say what it found, and how well."""
+    from agents.inputs import InputError, Inputs
+    from agents.replay_command import ReplayOutputs, run_replay
+    from models.bundle import Bundle, BundleError
+    from models.devices import DeviceError
+
+    try:
+        loaded = Bundle.load(bundle) if bundle else Bundle.default()
+        reading = _reading(loaded.manifest.reading, format=format_, line=line, entity_field=entity_field, entity_pattern=entity_pattern, source_field=source_field)  # fmt: skip
+        outputs = ReplayOutputs(metrics, alerts, report, as_json)
+        run_replay(Inputs(inputs, _settings()), loaded, reading, labels, device, false_alarm_rate, resolve_after, outputs)  # fmt: skip
+    except (InputError, BundleError, DeviceError, ValueError, OSError) as error:
+        _fail(error)
+
+
+@main.command()
+@click.option("--role", type=click.Choice(["all", "triage", "evaluate"]), help="Which of the two agents to run.")
+@click.option("--bundle", type=click.Path(file_okay=False, path_type=Path), help="Folder that `qualm train` wrote.")
+@click.option("--broker", help="Kafka brokers, host:port, comma-separated.")
+@click.option("--topics", help="Topics with logs, comma-separated.")
+@click.option("--device", help="Where circuits run.")
+@reading_options
+def worker(**given: Any) -> None:
+    """Consume logs from Kafka and publish alerts, until SIGTERM.
+
+    Settings come from these options, QUALM_* variables and qualm.toml, in this order; docs/configuration.md has all.
+    """
+    settings = _settings(format=given.pop("format_"), **given)
+    from agents.app import run_worker
+
+    sys.exit(run_worker(settings))
+
+
+@main.command()
+@click.option("--seed", default=1, show_default=True, help="Same seed and options, same events.")
+@click.option("--duration", default=600.0, show_default=True, help="Seconds of event time.")
+@click.option("--rate", default=50.0, show_default=True, help="Events per second of event time, about.")
+@click.option("--incidents", is_flag=True, help="Hide the incidents of the demo in the logs.")
+@click.option("--out", help="File for JSON lines, .gz to compress; '-' for standard output.")
+@click.option("--labels", help="File for the truth about the incidents: source,start,end.")
+@click.option("--broker", help="Produce to this Kafka instead, in real time: host:port.")
+@click.option("--topic", default="logs", show_default=True, help="Topic to produce to.")
+def simulate(
+    seed: int, duration: float, rate: float, incidents: bool, out: str | None, labels: str | None, broker: str | None,
+    topic: str,
+) -> None:  # fmt: skip
+    """Write the logs of simulated cloud services to a file or a topic."""
+    import time
+
+    from agents import simulation
+    from agents.simulation_producer import ProduceError, produce
+
+    if (out is None) == (broker is None):
+        _fail("give either --out FILE or --broker HOST:PORT")
+    start = time.time() if broker else simulation.DEMO_START
+    hidden = simulation.demo_incidents(duration) if incidents else ()
+    events = simulation.simulate(seed, duration, rate, start, hidden)
+    try:
+        if broker:
+            produce(events, broker, topic)
+            return
+        truths = simulation.truths(hidden, start)
+        simulation.write_file(str(out), events)
+        if labels:
+            simulation.write_labels(labels, truths)
+    except (ProduceError, OSError) as error:
+        _fail(error)
+
+
+@main.command()
+@click.argument("what", type=click.Choice(["circuits", "stream", "readout"]))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list and nothing else.")
+@click.option("--events", default=200_000, show_default=True, help="Events that `stream` produces.")
+@click.option("--broker", help="Kafka for `stream`; without, one is started from KAFKA_HOME, or the embedded one.")
+def bench(what: str, as_json: bool, events: int, broker: str | None) -> None:
+    """Measure this machine: circuits per second, readouts, or events per second from Kafka to alerts."""
+    from benchmarks import circuits, readout, stream
+    from benchmarks.table import show
+
+    if what == "stream":
+        results = stream.run(events, broker)
+    else:
+        results = circuits.run() if what == "circuits" else readout.run()
+    if as_json:
+        click.echo(json.dumps(results))
+    else:
+        show(results)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list and nothing else.")
+def doctor(as_json: bool) -> None:
+    """Say what is installed, which devices work, whether the settings are valid and the broker is there."""
+    from dataclasses import asdict
+
+    from agents.doctor import examine
+
+    checks = examine()
+    if as_json:
+        click.echo(json.dumps([asdict(check) for check in checks]))
+    else:
+        colours = {"ok": "green", "warn": "yellow", "fail": "red"}
+        for check in checks:
+            click.echo(click.style(f"{check.status:5}", fg=colours[check.status]) + f"{check.name}: {check.text}")
+            if check.advice and check.status != "ok":
+                click.echo(f"      {check.advice}")
+    sys.exit(any(check.status == "fail" for check in checks))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""What ``qualm doctor`` finds out: is everything there, valid and reachable, and what to do if not."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Literal
+
+from agents import broker
+from agents.settings import Settings, SettingsError, config_file, load_settings, unknown_variables
+from models.bundle import Bundle, BundleError
+from models.devices import installed
+
+__all__ = ["Check", "examine"]
+
+LIBRARIES = (
+    "faust-streaming",
+    "aiokafka",
+    "confluent-kafka",
+    "torch",
+    "pennylane",
+    "pennylane-lightning",
+    "onnxruntime",
+    "safetensors",
+    "numpy",
+    "orjson",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    status: Literal["ok", "warn", "fail"]
+    name: str
+    text: str
+    # What to do about it; empty when there is nothing to do.
+    advice: str = ""
+
+
+def examine(settings: Settings | None = None) -> list[Check]:
+    """Look at everything; never raises for what it finds.
+
+    Args:
+        settings: those to examine; None loads them, and reports it when they are wrong.
+    """
+    checks = [*_installation(), *_devices()]
+    try:
+        settings = settings or load_settings()
+    except SettingsError as error:
+        advice = "Correct the settings; docs/configuration.md lists them."
+        return [*checks, Check("fail", "configuration", str(error), advice)]
+    return [*checks, *_configuration(settings), *_bundle(settings), *asyncio.run(_broker(settings))]
+
+
+def _installation() -> Iterator[Check]:
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    yield Check("ok", "python", found)
+    for name in LIBRARIES:
+        try:
+            yield Check("ok", name, metadata.version(name))
+        except metadata.PackageNotFoundError:
+            yield Check("fail", name, "not installed", "Run `make install`, or pip install qualm again.")
+
+
+def _devices() -> Iterator[Check]:
+    for name, problem in installed().items():
+        if problem:
+            yield Check("warn", f"device {name}", problem, "Only needed where `device` names it.")
+        else:
+            yield Check("ok", f"device {name}", "works")
+
+
+def _configuration(settings: Settings) -> Iterator[Check]:
+    source = config_file()
+    yield Check(
+        "ok", "configuration", f"valid; file: {source or 'none'}; topics: {', '.join(settings.topics)}"
+    )
+    for name in unknown_variables():
+        yield Check(
+            "warn", "environment", f"{name} is no setting", "Correct its name; see docs/configuration.md."
+        )
+
+
+def _bundle(settings: Settings) -> Iterator[Check]:
+    try:
+        bundle = Bundle.load(settings.bundle) if settings.bundle else Bundle.default()
+    except BundleError as error:
+        yield Check("fail", "bundle", str(error), "Set `bundle` to a folder that `qualm train` wrote.")
+    else:
+        yield Check("ok", "bundle", f"{settings.bundle or 'default'}, digest {bundle.digest[:16]}")
+
+
+async def _broker(settings: Settings) -> list[Check]:
+    addresses = ", ".join(settings.broker)
+    try:
+        present = await broker.partitions(settings)
+    except SettingsError as error:
+        return [Check("fail", "broker", str(error), "Correct the settings named.")]
+    except broker.BrokerError as error:
+        return [Check("fail", "broker", str(error), "Start it, or set `broker` to where it is.")]
+    checks = [Check("ok", "broker", f"{addresses} answers; it has {len(present)} topics")]
+    for name in settings.topics:
+        if name in present:
+            checks.append(Check("ok", f"topic {name}", f"{present[name]} partitions"))
+        else:
+            advice = "Create it, or set `topics` to those with your logs; a worker finds it when it appears."
+            checks.append(Check("warn", f"topic {name}", "does not exist", advice))
+    for topic in broker.own_topics(settings):
+        if topic.name in present:
+            checks.append(Check("ok", f"topic {topic.name}", f"{present[topic.name]} partitions"))
+        else:
+            checks.append(Check("ok", f"topic {topic.name}", "does not exist yet; a worker creates it"))
+    return checks

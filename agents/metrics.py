@@ -1,0 +1,104 @@
+"""Every number that a worker reports to Prometheus, each defined once.
+
+The dashboard in ``docker-compose.yml`` and the alerts a user writes rely on these names. All counters count
+since the worker started; they are updated once per batch, never per event.
+"""
+
+from __future__ import annotations
+
+import logging
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+log = logging.getLogger("qualm.metrics")
+
+REGISTRY = CollectorRegistry()
+
+# Resident memory, CPU seconds and open files of the worker process, under the usual `process_*` names.
+ProcessCollector(registry=REGISTRY)
+# Garbage collections, because a pause of a worker is often one of them.
+GCCollector(registry=REGISTRY)
+
+# Log events that were decoded and seen by triage (an OTLP message counts as many events as it has log
+# records).
+EVENTS = Counter("qualm_events_total", "Log events seen by triage", ["topic"], registry=REGISTRY)
+
+# Rows of features that triage computed: one per event, plus one per end of an entity and per silence.
+ROWS = Counter("qualm_rows_total", "Feature rows computed by triage", registry=REGISTRY)
+
+# Rows that the prefilter let through to the encoder.
+PREFILTERED = Counter("qualm_prefiltered_total", "Rows let through by the prefilter", registry=REGISTRY)
+
+# Rows with at least one open wire: those that were published to the salient topic.
+SALIENT = Counter("qualm_salient_total", "Salient events published", registry=REGISTRY)
+
+# Open wires summed over salient events; divided by qualm_salient_total it is the mean size of a circuit.
+OPEN_WIRES = Counter("qualm_open_wires_total", "Open wires, summed over salient events", registry=REGISTRY)
+
+# Circuits that were evaluated, by the device that ran them.
+CIRCUITS = Counter("qualm_circuits_total", "Circuits evaluated", ["device"], registry=REGISTRY)
+
+# Alerts that were published, by kind (new pattern, sequence, ...) and status (firing, resolved).
+ALERTS = Counter("qualm_alerts_total", "Alerts published", ["kind", "status"], registry=REGISTRY)
+
+# Records that went to a dead-letter topic, by the topic they came from and the reason (a short, bounded set).
+DEAD_LETTERS = Counter(
+    "qualm_dead_letters_total", "Records sent to a dead-letter topic", ["topic", "reason"], registry=REGISTRY
+)
+
+# Records that the broker refused for their size, by the topic they were for; a dead letter is then sent
+# without value.
+REFUSED = Counter(
+    "qualm_refused_total",
+    "Records that the broker refused for their size",
+    ["topic"],
+    registry=REGISTRY,
+)
+
+# Wall-clock seconds spent on one batch, by stage: `triage` and `evaluate` compute, `publish` waits for the
+# broker.
+BATCH_SECONDS = Histogram(
+    "qualm_batch_seconds",
+    "Seconds spent on one batch",
+    ["stage"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+    registry=REGISTRY,
+)
+
+# Records between the last one that was processed and the end of the partition, as of the last fetch.
+LAG = Gauge(
+    "qualm_lag_records", "Records fetched partitions are behind", ["topic", "partition"], registry=REGISTRY
+)
+
+# Always 1; the labels say which version, bundle and roles this worker runs, to join with in a dashboard.
+BUILD = Gauge("qualm_build_info", "What this worker runs", ["version", "bundle", "role"], registry=REGISTRY)
+
+
+def serve(host: str, port: int) -> WSGIServer | None:
+    """Answer ``GET /metrics`` on host:port from a background thread.
+
+    Args:
+        host: the address to bind; loopback unless the user chose another one.
+        port: the TCP port, 0 to serve nothing.
+
+    Returns:
+        the server (``shutdown()`` ends it), or None when port is 0 or the address cannot be bound. A worker
+        whose metrics port is taken still processes events, so that is a warning and not an error.
+    """
+    if port == 0:
+        return None
+    try:
+        server, _ = start_http_server(port, addr=host, registry=REGISTRY)
+    except OSError as error:
+        log.warning(
+            "No metrics: cannot listen on %s:%d (%s). Set metrics_port to a free port, or to 0 for none.",
+            host,
+            port,
+            error.strerror or error,
+        )
+        return None
+    log.info("Metrics on http://%s:%d/metrics", host, server.server_port)
+    return server

@@ -1,0 +1,58 @@
+"""What one fetch brings from one partition: the unit that moves through a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+Headers = list[tuple[str, bytes]]
+
+
+@dataclass(slots=True, eq=False)
+class RecordBatch:
+    """Consecutive records of one partition, in columns of equal length.
+
+    Offsets rise but may have gaps: compaction and transactions leave some.
+    """
+
+    topic: str
+    partition: int
+    offsets: list[int]
+    values: list[bytes | None]
+    # Seconds since the epoch as the producer or broker stamped them; NaN where a source has none.
+    timestamps: list[float]
+    keys: list[bytes | None]
+    headers: list[Headers]
+    # Set by the transport, to learn that the batch is published; None for batches that are not committed
+    # anywhere.
+    confirm: Callable[[], None] | None = field(default=None, repr=False)
+
+    def published(self) -> None:
+        """Everything that came of the batch is acknowledged by the broker: its offsets may be committed.
+
+        Nothing else commits them. Whatever else ends the processing of a batch (an exception, a cancelled
+        task, a rebalance) leaves the records to be read again.
+        """
+        if self.confirm is not None:
+            self.confirm()
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def after(self, offset: int) -> RecordBatch:
+        """The part of the batch from ``offset`` on; the batch itself when that is all of it."""
+        if not self.offsets or self.offsets[0] >= offset:
+            return self
+        first = next((i for i, each in enumerate(self.offsets) if each >= offset), len(self.offsets))
+        return self[first:]
+
+    def __getitem__(self, part: slice) -> RecordBatch:
+        return RecordBatch(
+            topic=self.topic,
+            partition=self.partition,
+            offsets=self.offsets[part],
+            values=self.values[part],
+            timestamps=self.timestamps[part],
+            keys=self.keys[part],
+            headers=self.headers[part],
+        )

@@ -1,0 +1,129 @@
+"""Replay: files or topics through the very same triage and evaluation as the worker, with figures at the end."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from agents.evaluate import SalientEvaluation
+from agents.inputs import Inputs
+from agents.records import RecordBatch
+from agents.triage import PartitionTriage, TriageOutput
+from models.bundle import SCORES, Bundle
+from models.detector import Score
+from models.evaluation import Evaluation
+from models.labels import Labels
+from schemas.alert import Alert
+from schemas.decoding import ReadOptions, TopicDecoder
+from schemas.salient import SalientEvent
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a replay counted."""
+
+    events: int = 0
+    rows: int = 0
+    prefiltered: int = 0
+    salient: int = 0
+    open_wires: int = 0
+    alerts: int = 0
+    dead_letters: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def add(self, output: TriageOutput) -> None:
+        """Count a triaged batch."""
+        self.events += output.events
+        self.rows += output.rows
+        self.prefiltered += output.prefiltered
+        self.open_wires += output.open_wires
+        self.salient += sum(event.trigger != "watermark" for event in output.salient)
+        for letter in output.dead:
+            reason = letter.reason.split(":")[0]
+            self.dead_letters[reason] = self.dead_letters.get(reason, 0) + 1
+
+
+class Replay:
+    """One run over inputs with a bundle; labels, if any, are used for the figures alone."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        options: ReadOptions,
+        labels: Labels | None = None,
+        device: str = "auto",
+        false_alarm_rate: float | None = None,
+        resolve_after: float = 300.0,
+    ) -> None:
+        self.bundle = bundle
+        self.totals = Totals()
+        self.evaluation = SalientEvaluation(bundle, device, false_alarm_rate, resolve_after)
+        self._options = options
+        self._partitions: dict[tuple[str, int], PartitionTriage] = {}
+        self._figures = Evaluation(labels or Labels(), false_alarm_rate or bundle.false_alarm_rate)
+        self._labelled = labels is not None
+        if self._labelled:
+            self.evaluation.on_scores = self._score_salient
+
+    def run(self, inputs: Inputs, on_alert: Callable[[Alert], None], on_progress: Callable[[Inputs], None]) -> None:
+        """Read all inputs, give every alert to on_alert in order."""
+        start = time.perf_counter()
+        for batch in inputs:
+            for alert in self._process(batch):
+                self.totals.alerts += 1
+                on_alert(alert)
+            on_progress(inputs)
+        self.totals.seconds = time.perf_counter() - start
+
+    def _process(self, batch: RecordBatch) -> list[Alert]:
+        key = (batch.topic, batch.partition)
+        if key not in self._partitions:
+            decoder = TopicDecoder(self._options)
+            self._partitions[key] = PartitionTriage(self.bundle, decoder, batch.topic, batch.partition)
+        output = self._partitions[key].process(batch)
+        self.totals.add(output)
+        if self._labelled:
+            self._score_rows(output)
+        return self.evaluation.process(output.salient)
+
+    def _score_rows(self, output: TriageOutput) -> None:
+        """Hold every row's prefilter score against the labels."""
+        prefilter = self.bundle.calibrations["prefilter"]
+        for result in output.results:
+            if not result.rows:
+                continue
+            sources, entities = zip(*result.names(), strict=True)
+            salient = np.zeros(result.rows, bool)
+            salient[result.salient_rows] = True
+            self._figures.prefiltered(
+                sources, entities, result.context.time.tolist(), result.logits.tolist(),
+                prefilter.p_values(result.logits).tolist(), salient.tolist(),
+            )  # fmt: skip
+
+    def _score_salient(self, events: Sequence[SalientEvent], scores: Sequence[Score]) -> None:
+        for event, score in zip(events, scores, strict=True):
+            self._figures.scored(event.source, event.entity, event.time, score.scores, score.p_values)
+
+    def metrics(self) -> dict[str, Any]:
+        """The content of metrics.json."""
+        totals = self.totals
+        return {
+            "events": totals.events,
+            "seconds": totals.seconds,
+            "events_per_second": totals.events / totals.seconds if totals.seconds else None,
+            "gate": {
+                "prefilter_rate": totals.prefiltered / totals.rows if totals.rows else None,
+                "salient_rate": totals.salient / totals.rows if totals.rows else None,
+                "mean_open_wires": totals.open_wires / totals.salient if totals.salient else None,
+                "circuits": totals.salient,
+            },
+            "alerts": totals.alerts,
+            "dead_letters": totals.dead_letters,
+            "device": self.evaluation.device,
+            **self._figures.report(totals.events),
+            "bundle": self.bundle.digest,
+            "qualm": version("qualm"),
+        }

@@ -1,0 +1,56 @@
+"""Training as a user runs it: inputs to events, events to a bundle, with progress."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from agents.inputs import InputError, Inputs
+from models.bundle import Bundle
+from models.labels import Labels
+from models.training import FAULT_WEIGHT, FIT_SHARE, TrainingOptions, train
+from models.training_rows import build
+from schemas.decoding import ReadOptions, TopicDecoder
+from schemas.events import EventBatch
+
+MOST_EVENTS: Final = 5_000_000  # held in memory at once, about 1 KB each
+Progress = Callable[[str, int, int], None]
+
+
+def read_events(inputs: Inputs, options: ReadOptions, progress: Progress) -> EventBatch:
+    """All events of the inputs in order of time. Raises InputError for more than MOST_EVENTS."""
+    decoders: dict[tuple[str, int], TopicDecoder] = {}
+    columns: list[list[object]] = [[] for _ in EventBatch.__slots__]
+    for batch in inputs:
+        decoder = decoders.setdefault((batch.topic, batch.partition), TopicDecoder(options))
+        events = decoder.decode(batch.values, batch.offsets, batch.timestamps).events
+        for column, name in zip(columns, EventBatch.__slots__, strict=True):
+            column += getattr(events, name)
+        if len(columns[0]) > MOST_EVENTS:
+            raise InputError(f"more than {MOST_EVENTS:,} events: train on a shorter stretch of time")
+        progress("read", inputs.done, inputs.total)
+    events = EventBatch(*columns)  # type: ignore[arg-type] - the columns are EventBatch's own, in its order
+    return events if len(decoders) < 2 else _by_time(events)
+
+
+def _by_time(events: EventBatch) -> EventBatch:
+    """Partitions of a topic are read side by side: one stream in order of time."""
+    order = sorted(range(len(events)), key=events.time.__getitem__)
+    return EventBatch(*([getattr(events, name)[i] for i in order] for name in EventBatch.__slots__))
+
+
+def run_training(
+    inputs: Inputs,
+    reading: ReadOptions,
+    labels: Labels | None,
+    options: TrainingOptions,
+    out: Path,
+    progress: Progress,
+) -> Bundle:
+    """Read, train, and write the bundle to a folder. Raises InputError and ValueError, which say what to do."""
+    events = read_events(inputs, reading, progress)
+    remembered = {
+        "format": reading.format, "line": reading.line, "entity_field": reading.entity_field,
+        "entity_pattern": reading.entity_pattern, "source_field": reading.source_field,
+    }  # fmt: skip
+    rows = build(events, labels, options.seed, FIT_SHARE, FAULT_WEIGHT, options.cold, remembered, progress)
+    return train(rows, options, progress).save(out)

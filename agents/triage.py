@@ -1,0 +1,114 @@
+"""The way of a log record to a salient event, in one input partition: decode, then the detector's first half.
+
+No Kafka here: the worker and the replay of files call the same code.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from agents.records import RecordBatch
+from models.bundle import Bundle
+from models.detector import Triage, TriageResult
+from schemas.dead_letter import DeadLetter
+from schemas.decoding import TopicDecoder
+from schemas.salient import SalientEvent
+
+__all__ = ["PartitionTriage", "RecordBatch", "TriageOutput"]
+
+log = logging.getLogger("qualm.triage")
+
+
+@dataclass(slots=True)
+class TriageOutput:
+    """What came of one record batch."""
+
+    # Salient events, and watermark records for evaluate, in the order of the input.
+    salient: list[SalientEvent] = field(default_factory=list)
+    # Records that cannot be used, with their bytes.
+    dead: list[DeadLetter] = field(default_factory=list)
+    # Log events decoded; rows of features computed for them (and for ends of entities and silences); rows
+    # that the prefilter let through; open wires over the salient ones.
+    events: int = 0
+    rows: int = 0
+    prefiltered: int = 0
+    open_wires: int = 0
+    # Event time that the partition has reached, Unix seconds; NaN before the first event that has a time.
+    watermark: float = float("nan")
+    # What the detector saw, for whoever holds it against labels.
+    results: list[TriageResult] = field(default_factory=list)
+
+    def add(self, result: TriageResult) -> None:
+        """Count a result of the detector in."""
+        self.results.append(result)
+        self.salient += result.salient
+        self.events += result.events
+        self.rows += result.rows
+        self.prefiltered += result.prefiltered
+        self.open_wires += result.open_wires
+        self.watermark = result.watermark
+
+
+class PartitionTriage:
+    """Triage of one input partition: its decoder, its detector state and its position."""
+
+    def __init__(self, bundle: Bundle, decoder: TopicDecoder, topic: str, partition: int) -> None:
+        self._decoder = decoder
+        self._triage = Triage(bundle, topic, partition)
+        # Offset behind the last record that was taken in. Records before it are not taken in twice: after a
+        # rebalance that leaves the partition here, the broker repeats what was not committed yet.
+        self._position = 0
+
+    def process(self, batch: RecordBatch) -> TriageOutput:
+        """Take in the next records of the partition.
+
+        Never raises for what is in a record: those that cannot be decoded, and those that the detector fails
+        on, come back as dead letters.
+        """
+        output = TriageOutput()
+        batch = batch.after(self._position)
+        if not len(batch):
+            return output
+        try:
+            self._take(batch, output)
+        except Exception:
+            log.exception(
+                "Triage failed on %s[%d] offsets %d to %d; trying its records one by one.",
+                batch.topic,
+                batch.partition,
+                batch.offsets[0],
+                batch.offsets[-1],
+            )
+            output = self._one_by_one(batch)
+        self._position = batch.offsets[-1] + 1
+        return output
+
+    def _take(self, batch: RecordBatch, output: TriageOutput) -> None:
+        decoded = self._decoder.decode(batch.values, batch.offsets, batch.timestamps)
+        output.add(self._triage.process(decoded.events))
+        output.dead += [dead_letter(batch, index, reason) for index, reason in decoded.failures]
+
+    def _one_by_one(self, batch: RecordBatch) -> TriageOutput:
+        """Find the records that the detector fails on; the others are used."""
+        output = TriageOutput()
+        for index in range(len(batch)):
+            try:
+                self._take(batch[index : index + 1], output)
+            except Exception as error:
+                reason = f"triage failed: {type(error).__name__}"
+                output.dead.append(dead_letter(batch, index, reason))
+        return output
+
+
+def dead_letter(batch: RecordBatch, index: int, reason: str) -> DeadLetter:
+    """A record of a batch as it came, with why it could not be used."""
+    return DeadLetter(
+        topic=batch.topic,
+        partition=batch.partition,
+        offset=batch.offsets[index],
+        key=batch.keys[index],
+        value=batch.values[index],
+        headers=batch.headers[index],
+        reason=reason,
+    )

@@ -1,0 +1,1 @@
+"""What `qualm bench` runs, and its baselines."""

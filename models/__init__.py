@@ -1,0 +1,1 @@
+"""The detector as functions of arrays; knows nothing of Kafka."""

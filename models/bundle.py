@@ -1,0 +1,178 @@
+"""A trained detector on disk: JSON, safetensors and ONNX, with a digest over all; no pickle, nothing that runs code."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from models.calibration import Calibration
+from models.features import NAMES, WIDTH
+
+FORMAT: Final = 1
+MANIFEST: Final = "bundle.json"
+WEIGHTS: Final = "weights.safetensors"
+CONTEXT: Final = "context.safetensors"
+ENCODER: Final = "encoder.int8.onnx"
+READOUT: Final = "readout.int8.onnx"
+READOUT_FLOAT: Final = "readout.onnx"
+TWIN_READOUT: Final = "twin_readout.onnx"
+FILES: Final = (WEIGHTS, CONTEXT, ENCODER, READOUT, READOUT_FLOAT, TWIN_READOUT)
+SCORES: Final = ("prefilter", "twin", "hybrid", "hybrid_int8")
+FILE_LIMIT: Final = 256 * 1024 * 1024  # bytes; far more than any real bundle
+
+Arrays = dict[str, NDArray[np.generic]]
+
+
+class BundleError(Exception):
+    """A bundle that is missing, damaged, foreign or of another version; the text says which and what to do."""
+
+
+class Manifest(BaseModel):
+    """bundle.json."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: int
+    qualm: str
+    features: list[str]
+    wires: int = Field(ge=1, le=24)
+    layers: int = Field(ge=0, le=64)
+    preset: str
+    entity_timeout: float = Field(gt=0, allow_inf_nan=False, description="seconds without events that end an entity")
+    salience_budget: float = Field(gt=0, le=1)
+    prefilter_threshold: float = Field(allow_inf_nan=False)
+    false_alarm_rate: float = Field(gt=0, lt=1, description="alert when the p-value is at most this")
+    merges: list[str] = Field(max_length=100_000)
+    reading: dict[str, str | None] = Field(description="how lines were read in training; the default for replay")
+    training: dict[str, Any] = Field(description="what it was trained on, for people")
+    calibrated_on: int = Field(ge=1, description="normal events behind the p-values")
+    files: dict[str, str] = Field(default_factory=dict, description="SHA-256 of every other file")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What training makes and triage and evaluation use.
+
+    weights: prefilter.weight (d,), prefilter.bias (1,), gate.tau (n,), gate.alpha (n,), circuit.weights, twin.*,
+    typical (d,): the 95th percentile of each feature on normal events. context: what Context.dump() wrote, empty
+    for a bundle that starts cold. models: ONNX files by name.
+    """
+
+    manifest: Manifest
+    weights: Arrays
+    context: Arrays
+    models: dict[str, bytes]
+    calibrations: dict[str, Calibration] = field(default_factory=dict)
+    digest: str = ""
+
+    @property
+    def false_alarm_rate(self) -> float:
+        """Share of normal events that may alert, unless the user asks for another."""
+        return self.manifest.false_alarm_rate
+
+    @classmethod
+    def default(cls) -> "Bundle":
+        """The bundle that ships with qualm, trained on simulated services only."""
+        return cls.load(Path(__file__).parent / "default_bundle")
+
+    @classmethod
+    def load(cls, path: Path) -> "Bundle":
+        """Read and verify a bundle. Raises BundleError."""
+        content = {name: _read(path, name) for name in (MANIFEST, *FILES)}
+        manifest = _manifest(path, content[MANIFEST])
+        for name in FILES:
+            if hashlib.sha256(content[name]).hexdigest() != manifest.files.get(name):
+                raise BundleError(f"{path}: {name} is damaged (its digest does not match); train or copy it again")
+        try:
+            weights, context = load(content[WEIGHTS]), load(content[CONTEXT])
+            _check_weights(weights, manifest)
+        except (SafetensorError, ValueError, KeyError) as error:
+            raise BundleError(f"{path}: the weights cannot be used: {error}") from None
+        calibrations = {name: _calibration(name, weights, manifest) for name in SCORES}
+        models = {name: content[name] for name in FILES if name.endswith(".onnx")}
+        return cls(manifest, weights, context, models, calibrations, _digest(content[MANIFEST]))
+
+    def save(self, path: Path) -> "Bundle":
+        """Write the bundle into a folder and return it as loaded from there."""
+        weights = dict(self.weights)
+        for name, calibration in self.calibrations.items():
+            weights[f"calibration.{name}"] = calibration.scores
+            weights[f"tail.{name}"] = np.array(calibration.tail or (), np.float64)
+        content = {WEIGHTS: save(_plain(weights)), CONTEXT: save(_plain(self.context)), **self.models}
+        digests = {name: hashlib.sha256(content[name]).hexdigest() for name in FILES}
+        manifest = self.manifest.model_copy(update={"files": digests, "qualm": version("qualm")})
+        path.mkdir(parents=True, exist_ok=True)
+        for name, data in content.items():
+            (path / name).write_bytes(data)
+        text = json.dumps(manifest.model_dump(), indent=1, sort_keys=True, allow_nan=False)
+        (path / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        return Bundle.load(path)
+
+
+def _calibration(score: str, weights: Arrays, manifest: Manifest) -> Calibration:
+    tail = weights[f"tail.{score}"].astype(np.float64).tolist()
+    scores = weights[f"calibration.{score}"].astype(np.float64)
+    return Calibration(scores, manifest.calibrated_on, (tail[0], tail[1]) if tail else None)
+
+
+def _plain(arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+    return {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
+
+
+def _digest(manifest: bytes) -> str:
+    return hashlib.sha256(manifest).hexdigest()  # the manifest names the digest of every other file
+
+
+def _read(path: Path, name: str) -> bytes:
+    try:
+        with (path / name).open("rb") as file:
+            data = file.read(FILE_LIMIT + 1)
+    except OSError as error:
+        raise BundleError(
+            f"{path}: no bundle here ({name}: {error.strerror}); `qualm train` makes one"
+        ) from None
+    if len(data) > FILE_LIMIT:
+        raise BundleError(f"{path}: {name} is larger than {FILE_LIMIT // 2**20} MiB, so not one of qualm's")
+    return data
+
+
+def _manifest(path: Path, text: bytes) -> Manifest:
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BundleError(f"{path}: {MANIFEST} is not a qualm bundle ({where}: {first['msg']})") from None
+    if manifest.format != FORMAT:
+        raise BundleError(f"{path}: bundle format {manifest.format}, this qualm reads {FORMAT}; train it again")
+    if tuple(manifest.features) != NAMES:
+        raise BundleError(f"{path}: trained on other features than this qualm computes; train it again")
+    return manifest
+
+
+def _check_weights(weights: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> None:
+    shapes: dict[str, tuple[int, ...]] = {
+        "prefilter.weight": (WIDTH,),
+        "prefilter.bias": (1,),
+        "gate.tau": (manifest.wires,),
+        "gate.alpha": (manifest.wires,),
+        "typical": (WIDTH,),
+    }
+    for name, shape in shapes.items():
+        if name not in weights or weights[name].shape != shape:
+            raise ValueError(f"{name} is missing or not of shape {shape}")
+    for score in SCORES:
+        if weights[f"calibration.{score}"].ndim != 1 or weights[f"tail.{score}"].shape not in ((0,), (2,)):
+            raise ValueError(f"calibration of {score} is of the wrong shape")
+    for name, array in weights.items():
+        if not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array).all():
+            raise ValueError(f"{name} holds values that are no finite numbers")

@@ -1,0 +1,175 @@
+"""Figures of merit of a replay: per entity, per event, delay, false alarms, and the ablation side by side."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from models.bundle import SCORES
+from models.labels import Labels
+
+RESAMPLES: Final = 200
+UNSEEN: Final = -1e9  # added to the prefilter's score where no circuit ran: ranks below every scored event
+
+
+def figures(truth: NDArray[np.bool_], flagged: NDArray[np.bool_], score: NDArray[np.float64]) -> dict[str, Any]:
+    """Precision, recall and F1 of flagged, average precision and ROC AUC of score, against truth; all (n,).
+
+    Values that the labels cannot give (no positives, no negatives) are None.
+    """
+    hits = int((truth & flagged).sum())
+    positives, alarms = int(truth.sum()), int(flagged.sum())
+    both = 0 < positives < len(truth)
+    return {
+        "precision": hits / alarms if alarms else None,
+        "recall": hits / positives if positives else None,
+        "f1": 2 * hits / (positives + alarms) if positives + alarms else None,
+        "average_precision": float(average_precision_score(truth, score)) if positives else None,
+        "roc_auc": float(roc_auc_score(truth, score)) if both else None,
+        "n_positive": positives,
+        "n": len(truth),
+    }
+
+
+def interval(
+    truth: NDArray[np.bool_], flagged: NDArray[np.bool_], score: NDArray[np.float64], seed: int = 0
+) -> dict[str, list[float]]:
+    """95% bootstrap intervals (Efron, 1979) of F1 and average precision over RESAMPLES resampled sets of entities."""
+    rng = np.random.default_rng(seed)
+    drawn: list[tuple[float, float]] = []
+    for _ in range(RESAMPLES):
+        pick = rng.integers(0, len(truth), len(truth))
+        if truth[pick].any():
+            hits = int((truth[pick] & flagged[pick]).sum())
+            f1 = 2 * hits / int(truth[pick].sum() + flagged[pick].sum())
+            drawn.append((f1, float(average_precision_score(truth[pick], score[pick]))))
+    if not drawn:
+        return {}
+    low, high = np.percentile(np.array(drawn), [2.5, 97.5], axis=0)
+    return {"f1": [float(low[0]), float(high[0])], "average_precision": [float(low[1]), float(high[1])]}
+
+
+@dataclass
+class _Units:
+    """Best score so far of each labelled unit (an entity, or a source inside or outside an interval), by variant."""
+
+    index: dict[str, int] = field(default_factory=dict)
+    truth: list[bool] = field(default_factory=list)
+    start: list[float] = field(default_factory=list)
+    first_alert: list[float] = field(default_factory=list)
+    best: list[list[float]] = field(default_factory=list)  # per unit, per variant
+    flagged: list[list[bool]] = field(default_factory=list)
+
+    def place(self, key: str, truth: bool, start: float) -> int:
+        at = self.index.setdefault(key, len(self.truth))
+        if at == len(self.truth):
+            self.truth.append(truth)
+            self.start.append(start)
+            self.first_alert.append(np.inf)
+            self.best.append([-np.inf] * len(SCORES))
+            self.flagged.append([False] * len(SCORES))
+        return at
+
+
+class Evaluation:
+    """Collects what a replay scored and says how good it was; labels are used here and nowhere before."""
+
+    def __init__(self, labels: Labels, false_alarm_rate: float) -> None:
+        self.labels = labels
+        self.false_alarm_rate = false_alarm_rate
+        self.units = _Units()
+        self.false_alarms = 0
+        self._event_truth: list[bool] = []
+        self._event_score: list[float] = []
+        self._event_flag: list[bool] = []
+        self._unit = self._interval_unit if labels.intervals else self._entity_unit
+
+    def _entity_unit(self, source: str, entity: str, time: float) -> int:
+        truth = self.labels.entities.get(entity)
+        if truth is None:
+            return -1
+        return self.units.place(entity, truth, self.labels.starts.get(entity, time))
+
+    def _interval_unit(self, source: str, entity: str, time: float) -> int:
+        for start, end in self.labels.intervals.get(source, ()):
+            if start <= time <= end:
+                return self.units.place(f"{source} {start}", True, start)
+        return self.units.place(source, False, time)
+
+    def prefiltered(
+        self,
+        sources: Sequence[str],
+        entities: Sequence[str],
+        times: Sequence[float],
+        logits: Sequence[float],
+        p_values: Sequence[float],
+        salient: Sequence[bool],
+    ) -> None:
+        """Every row of a batch with its prefilter score: all events count, also those no circuit sees."""
+        unit, best, flagged = self._unit, self.units.best, self.units.flagged
+        by_event = bool(self.labels.intervals)
+        columns = zip(sources, entities, times, logits, p_values, salient, strict=True)
+        for source, entity, time, logit, p, is_salient in columns:
+            at = unit(source, entity, time)
+            if at < 0:
+                continue
+            row = best[at]
+            if logit > row[0]:
+                row[0] = logit
+                for variant in range(1, len(SCORES)):
+                    row[variant] = max(row[variant], UNSEEN + logit)
+            if p <= self.false_alarm_rate:
+                flagged[at][0] = True
+            if by_event and not is_salient:  # a salient one comes again, with its score
+                self._event_truth.append(self.labels.at_fault(source, time))
+                self._event_score.append(UNSEEN + logit)
+                self._event_flag.append(False)
+
+    def scored(self, source: str, entity: str, time: float, scores: Sequence[float], p_values: Sequence[float]) -> None:
+        """One salient event with its score and p-value by each of SCORES."""
+        at = self._unit(source, entity, time)
+        if at < 0:
+            return
+        for variant in range(1, len(SCORES)):
+            self.units.best[at][variant] = max(self.units.best[at][variant], scores[variant])
+            if p_values[variant] <= self.false_alarm_rate:
+                self.units.flagged[at][variant] = True
+        alert = p_values[-1] <= self.false_alarm_rate
+        if alert:
+            self.units.first_alert[at] = min(self.units.first_alert[at], time)
+            self.false_alarms += not self.units.truth[at]
+        if self.labels.intervals:
+            self._event_truth.append(self.labels.at_fault(source, time))
+            self._event_score.append(scores[-1])
+            self._event_flag.append(alert)
+
+    def report(self, events: int) -> dict[str, Any]:
+        """The keys of metrics.json that depend on labels."""
+        units = self.units
+        truth = np.array(units.truth, bool)
+        ablation: dict[str, Any] = {}
+        for variant, name in enumerate(SCORES):
+            flagged = np.array([row[variant] for row in units.flagged], bool)
+            score = np.array([row[variant] for row in units.best], np.float64)
+            ablation[name] = figures(truth, flagged, score)
+            ablation[name]["interval95"] = interval(truth, flagged, score) if len(truth) else {}
+        result: dict[str, Any] = {
+            "entity": {key: value for key, value in ablation[SCORES[-1]].items() if key != "interval95"},
+            "false_alarms_per_10k_events": 1e4 * self.false_alarms / events if events else None,
+            "delay_seconds": self._delays(),
+            "ablation": ablation,
+        }
+        if self.labels.intervals and self._event_truth:
+            result["event"] = figures(
+                np.array(self._event_truth), np.array(self._event_flag), np.array(self._event_score)
+            )
+        return result
+
+    def _delays(self) -> dict[str, float | None]:
+        units = zip(self.units.truth, self.units.start, self.units.first_alert, strict=True)
+        delays = [max(0.0, alert - start) for truth, start, alert in units if truth and alert < np.inf]
+        percentile: Callable[[float], float] = lambda q: float(np.percentile(delays, q))  # noqa: E731 - used twice
+        return {"p50": percentile(50), "p90": percentile(90)} if delays else {"p50": None, "p90": None}

@@ -1,0 +1,83 @@
+"""Label files: entities with a verdict, or intervals in which a source was at fault."""
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from schemas.timestamps import TimestampReader
+
+_VERDICTS: Final = {
+    "0": False, "normal": False, "no_failure": False, "false": False,
+    "1": True, "anomaly": True, "failure": True, "true": True,
+}  # fmt: skip
+_ENTITY_COLUMNS: Final = ("entity", "blockid", "id", "run")
+_LIMIT: Final = 10_000_000
+
+
+@dataclass(slots=True)
+class Labels:
+    """entities: verdict of each; starts: when its fault became active (s); intervals: per source, (start, end) in s."""
+
+    entities: dict[str, bool] = field(default_factory=dict)
+    starts: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+
+    def at_fault(self, source: str, time: float) -> bool:
+        """Whether an interval of the source covers the time."""
+        return any(start <= time <= end for start, end in self.intervals.get(source, ()))
+
+
+def read_labels(path: Path) -> Labels:
+    """Read a CSV with header `entity,label[,start]` (BlockId also names an entity) or `source,start,end`.
+
+    Raises ValueError naming the file, the line and what was expected.
+    """
+    labels = Labels()
+    with path.open(newline="", encoding="utf-8") as lines:
+        reader = csv.DictReader(lines)
+        columns = {name.strip().lower(): name for name in reader.fieldnames or ()}
+        entity = next((columns[name] for name in _ENTITY_COLUMNS if name in columns), None)
+        try:
+            if entity is not None and "label" in columns:
+                _read_entities(labels, reader, entity, columns)
+            elif {"source", "start", "end"} <= columns.keys():
+                _read_intervals(labels, reader, columns)
+            else:
+                raise ValueError("expected the columns entity,label[,start] or source,start,end")
+        except (ValueError, csv.Error) as error:
+            raise ValueError(f"{path}, line {reader.line_num}: {error}") from None
+    return labels
+
+
+def _read_entities(
+    labels: Labels, rows: Iterable[Mapping[str, str]], entity: str, columns: Mapping[str, str]
+) -> None:
+    start = columns.get("start")
+    for count, row in enumerate(rows):
+        verdict = _VERDICTS.get((row[columns["label"]] or "").strip().lower())
+        if verdict is None:
+            raise ValueError(f"label {row[columns['label']]!r} is none of 0, 1, Normal, Anomaly, NO_FAILURE, FAILURE")
+        if count >= _LIMIT:
+            raise ValueError(f"more than {_LIMIT:,} labels")
+        labels.entities[row[entity]] = verdict
+        if start and row.get(start):
+            labels.starts[row[entity]] = _time(row[start])
+
+
+def _read_intervals(labels: Labels, rows: Iterable[Mapping[str, str]], columns: Mapping[str, str]) -> None:
+    for count, row in enumerate(rows):
+        if count >= _LIMIT:
+            raise ValueError(f"more than {_LIMIT:,} labels")
+        start, end = _time(row[columns["start"]]), _time(row[columns["end"]])
+        if end < start:
+            raise ValueError("the interval ends before it starts")
+        labels.intervals.setdefault(row[columns["source"]], []).append((start, end))
+
+
+def _time(text: str) -> float:
+    value = TimestampReader().text(text)
+    if value != value:
+        raise ValueError(f"{text!r} is no time; write 2026-01-31T12:00:00Z or unix seconds")
+    return value

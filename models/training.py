@@ -1,0 +1,246 @@
+"""Training: from rows of features, with labels or without, to a bundle.
+
+Without labels, the synthetic faults written into the events are what is to be found; with labels, the labelled
+entities are, and the faults count a little. Either way a positive is a bag of rows of which the highest counts. The
+first FIT_SHARE of the rows by time fit the weights, the rest calibrate the p-values.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from models.bundle import ENCODER, FORMAT, SCORES, Arrays, Bundle, Manifest
+from models.calibration import TRUSTED, Calibration
+from models.circuit_spec import CircuitSpec
+from models.detector import Evaluator, readout_prior, unscored
+from models.features import NAMES, WIDTH
+from models.mask import open_wires
+from models.network import Network
+from models.onnx_model import OnnxModel
+from models.prefilter import prefilter_logit
+from models.training_rows import Bags, TrainingRows
+
+FIT_SHARE: Final = 0.7
+FAULT_WEIGHT: Final = 0.02  # of a synthetic fault, where there are labels
+DEFAULT_RATE: Final = 1e-3
+NEGATIVES: Final = 20_000  # normal rows that fit the prefilter
+PREFILTER_STEPS: Final = 400
+TAIL: Final = 0.999  # quantile of a feature on normal rows that all features are brought towards,
+SOFTNESS: Final = 10.0  # nats or z, and how little: a feature that is never high by chance counts more for it
+EQUALITY: Final = 1.0  # how strongly the weights are drawn to each other: one nat counts like another
+NEGATIVE_BATCH, BAG_BATCH = 192, 96  # rows, bags of one step of the network
+BAG_ROWS: Final = 4  # of a bag that reach the circuit in training, those with the highest prefilter score
+# Weight of the mean square of what the heads add to the prefilter's logit: large where only synthetic faults teach
+# them, since what is learnt from those is believed less than the prefilter's own sum of surprises.
+CORRECTION_BY_FAULTS, CORRECTION_BY_LABELS = 1.0, 0.3
+GATE_WEIGHT: Final = 0.05  # of the squared distance from the target for open wires
+FREEZE_ALPHA: Final = 0.5  # share of the steps after which alpha is frozen
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """What a user may choose.
+
+    seed; wires and layers of the circuit; steps of gradient descent; salience_budget: share of rows past the prefilter;
+    open_wires: mean number over salient events that the gate is trained to; false_alarm_rate: None for DEFAULT_RATE or,
+    with labels, for the rate with the best F1 on the calibration part; cold: the bundle starts without context, for
+    systems other than the one it was trained on.
+    """
+
+    seed: int = 0
+    wires: int = 8
+    layers: int = 2
+    steps: int = 400
+    salience_budget: float = 0.02
+    open_wires: float = 4.0
+    false_alarm_rate: float | None = None
+    cold: bool = False
+
+
+def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> Bundle:
+    """Fit prefilter, network and calibration on the rows of features. Same rows and options, same bundle."""
+    rng = np.random.default_rng(options.seed)
+    trusted = rows.normal_fit
+    for _ in range(2):  # once on all that is taken as normal, once without what then looks like faults
+        weight, bias = _fit_prefilter(rows.x[trusted], rows.bags_fit, rng, progress)
+        logit = prefilter_logit(rows.x, weight, bias)
+        trusted = _trusted(rows, rows.normal_fit, logit)
+    threshold = float(np.quantile(logit[rows.normal_fit], 1.0 - options.salience_budget))
+    positives = _above(rows.bags_fit, prefilter_logit(rows.bags_fit.x, weight, bias), threshold)
+    hard = trusted & (logit >= threshold)
+    above, positives_above = logit[hard] - threshold, prefilter_logit(positives.x, weight, bias) - threshold
+    price = CORRECTION_BY_LABELS if len(rows.truth) else CORRECTION_BY_FAULTS
+    network = _fit_network(rows.x[hard], above, positives, positives_above, price, options, rng, progress)
+    weights: Arrays = {
+        "prefilter.weight": weight,
+        "prefilter.bias": np.array([bias]),
+        "typical": np.quantile(rows.x[rows.normal_fit], 0.95, axis=0).astype(np.float64),
+        **network.arrays(),
+    }
+    manifest = Manifest(
+        format=FORMAT, qualm="", features=list(NAMES), wires=options.wires, layers=options.layers, preset="sparse",
+        entity_timeout=rows.entity_timeout, salience_budget=options.salience_budget, prefilter_threshold=threshold,
+        false_alarm_rate=options.false_alarm_rate or DEFAULT_RATE, merges=rows.merges, reading=rows.reading,
+        training={**asdict(options), **rows.summary}, calibrated_on=int(rows.normal_calibration.sum()),
+    )  # fmt: skip
+    bundle = Bundle(manifest, weights, {} if options.cold else rows.context, network.models())
+    return _calibrated(bundle, rows, logit, options.false_alarm_rate)
+
+
+def _trusted(rows: TrainingRows, normal: NDArray[np.bool_], logit: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """The normal rows (n,) without those that look like faults nobody labelled; with labels, all of them."""
+    if len(rows.truth):
+        return normal
+    trusted = normal.copy()
+    trusted[normal] = Calibration.fit(logit[normal], unlabelled=True).p_values(logit[normal]) > TRUSTED
+    return trusted
+
+
+def _bag_loss(logit: Tensor, bag: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean over bags of the logistic loss of their highest row."""
+    highest = torch.full((len(weight),), -torch.inf, dtype=logit.dtype).scatter_reduce(0, bag, logit, "amax")
+    return (weight * softplus(-highest)).sum() / weight.sum()
+
+
+def _fit_prefilter(
+    normal: NDArray[np.float32], bags: Bags, rng: np.random.Generator, progress: Progress
+) -> tuple[NDArray[np.float64], float]:
+    """Logistic regression with weights that are not negative: more surprise is never less suspicious.
+
+    What holds in every system holds in one not seen yet, and a weight that says why can be shown to people.
+    """
+    if len(normal) > NEGATIVES:
+        normal = normal[rng.choice(len(normal), NEGATIVES, replace=False)]
+    centre, tail = np.quantile(normal, [0.5, TAIL], axis=0).astype(np.float32)
+    scale = (tail - centre + SOFTNESS) / 4.0
+    negative, positive = torch.from_numpy((normal - centre) / scale), torch.from_numpy((bags.x - centre) / scale)
+    bag, importance = torch.from_numpy(bags.bag), torch.from_numpy(bags.weight.astype(np.float32))
+    raw = torch.full((WIDTH,), -1.0, requires_grad=True)
+    bias = torch.tensor(-3.0, requires_grad=True)
+    optimiser = torch.optim.Adam([raw, bias], lr=0.05)
+    for step in range(PREFILTER_STEPS):
+        weight = softplus(raw)
+        loss = softplus(negative @ weight + bias).mean() + _bag_loss(positive @ weight + bias, bag, importance)
+        optimiser.zero_grad()
+        (loss + EQUALITY * ((raw - raw.mean()) ** 2).mean()).backward()  # type: ignore[no-untyped-call] - torch's stub
+        optimiser.step()
+        progress("prefilter", step + 1, PREFILTER_STEPS)
+    fitted = softplus(raw).detach().numpy().astype(np.float64) / scale
+    return fitted, float(bias.detach()) - float(fitted @ centre)
+
+
+def _above(bags: Bags, logit: NDArray[np.float64], threshold: float) -> Bags:
+    """The highest BAG_ROWS rows of each bag, those above the threshold; a bag without any is lost to the circuit."""
+    order = np.lexsort((-logit, bags.bag))
+    sorted_bags = bags.bag[order]
+    start = np.searchsorted(sorted_bags, sorted_bags)
+    chosen = order[(np.arange(len(order)) - start < BAG_ROWS) & (logit[order] >= threshold)]
+    kept, numbered = np.unique(bags.bag[chosen], return_inverse=True)
+    return Bags(bags.x[chosen], numbered, bags.weight[kept])
+
+
+def _fit_network(
+    normal: NDArray[np.float32],
+    normal_above: NDArray[np.float64],
+    bags: Bags,
+    bags_above: NDArray[np.float64],
+    price: float,
+    options: TrainingOptions,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> Network:
+    """Adam on both heads at once; normal rows and bags are drawn afresh for each step."""
+    if not len(normal) or not len(bags):
+        raise ValueError("nothing passes the prefilter: give more events, or a larger salience budget")
+    network = Network(CircuitSpec(options.wires, options.layers), WIDTH, options.seed)
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps)
+    first = np.searchsorted(bags.bag, np.arange(len(bags) + 1))
+    for step in range(options.steps):
+        if step == int(FREEZE_ALPHA * options.steps):
+            network.gate.freeze_alpha()
+        rows = rng.integers(0, len(normal), NEGATIVE_BATCH)
+        drawn = rng.integers(0, len(bags), BAG_BATCH)
+        members = np.concatenate([np.arange(first[b], first[b + 1]) for b in drawn])
+        bag = np.repeat(np.arange(len(drawn)), first[drawn + 1] - first[drawn])
+        x = torch.from_numpy(np.concatenate([normal[rows], bags.x[members]]))
+        above = np.concatenate([normal_above[rows], bags_above[members]])
+        weight = torch.from_numpy(bags.weight[drawn].astype(np.float32))
+        loss = _loss(network, x, above, torch.from_numpy(bag), weight, price, options.open_wires)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call] - torch's stub
+        optimiser.step()
+        schedule.step()
+        progress("circuit", step + 1, options.steps)
+    network.eval()
+    return network
+
+
+def _loss(
+    network: Network,
+    x: Tensor,
+    above: NDArray[np.float64],
+    bag: Tensor,
+    weight: Tensor,
+    price: float,
+    open_wires: float,
+) -> Tensor:
+    """Both heads alike, and the gate's distance from its target. The first NEGATIVE_BATCH rows are normal.
+
+    above (B,): the prefilter's logit less its threshold, which the heads correct at a price.
+    """
+    out = network(x, torch.from_numpy(readout_prior(above)))
+    loss = torch.zeros(())
+    for correction in (out.hybrid, out.twin):
+        logit = correction + torch.from_numpy(above.astype(np.float32))
+        loss = loss + price * correction.square().mean()
+        loss = loss + softplus(logit[:NEGATIVE_BATCH]).mean() + _bag_loss(logit[NEGATIVE_BATCH:], bag, weight)
+    return loss + GATE_WEIGHT * (out.expected_open.mean() - open_wires) ** 2
+
+
+def _calibrated(bundle: Bundle, rows: TrainingRows, logit: NDArray[np.float64], rate: float | None) -> Bundle:
+    """The bundle with p-values from the normal rows of the calibration part, by the code that runs in production."""
+    kept = np.flatnonzero(rows.calibration & (logit >= bundle.manifest.prefilter_threshold))
+    wires = np.clip(OnnxModel(bundle.models[ENCODER])(rows.x[kept]), -1.0, 1.0)
+    mask = open_wires(wires, bundle.weights["gate.tau"].astype(np.float32))
+    passed = mask.any(axis=1)
+    kept, wires, mask = kept[passed], wires[passed], mask[passed]
+    table = Evaluator(bundle).score_table(wires, mask, logit[kept])
+    calibrations: dict[str, Calibration] = {}
+    for i, name in enumerate(SCORES):
+        scores = unscored(logit, bundle.manifest.prefilter_threshold) if name != "prefilter" else logit.copy()
+        scores[kept] = table[:, i]
+        calibrations[name] = Calibration.fit(scores[rows.normal_calibration], unlabelled=not len(rows.truth))
+    manifest = bundle.manifest
+    if rate is None and len(rows.truth):
+        p = calibrations["hybrid_int8"].p_values(table[:, SCORES.index("hybrid_int8")])
+        rate = _best_rate(p, rows.unit[kept], rows.truth, np.setdiff1d(rows.unit[rows.calibration], rows.unit[~rows.calibration]))
+        manifest = manifest.model_copy(update={"false_alarm_rate": rate})
+    return replace(bundle, manifest=manifest, calibrations=calibrations)
+
+
+def _best_rate(
+    p: NDArray[np.float64], unit: NDArray[np.int64], truth: NDArray[np.bool_], present: NDArray[np.int64]
+) -> float:
+    """The false-alarm rate with the best F1 over the labelled units of the calibration part."""
+    smallest = np.full(len(truth), np.inf)
+    labelled = unit >= 0
+    np.minimum.at(smallest, unit[labelled], p[labelled])
+    present = present[present >= 0]
+    smallest, positive = smallest[present], truth[present]
+    if not positive.any():
+        return DEFAULT_RATE
+    candidates = np.unique(smallest[np.isfinite(smallest)])
+    best = max(candidates, key=lambda rate: _f1(positive, smallest <= rate), default=DEFAULT_RATE)
+    return float(best)
+
+
+def _f1(truth: NDArray[np.bool_], flagged: NDArray[np.bool_]) -> float:
+    return float(2 * (truth & flagged).sum() / max(1, truth.sum() + flagged.sum()))

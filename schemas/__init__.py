@@ -1,0 +1,1 @@
+"""What crosses a topic: log events, salient events, alerts and dead letters."""

@@ -1,0 +1,107 @@
+"""The salient event: what triage sends to evaluate through ``qualm.salient``."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+__all__ = ["EXAMPLE_CHARS", "SalientEvent", "Trigger", "event_id"]
+
+EXAMPLE_CHARS = 1_000
+"""Most characters of an example message; whoever makes a `SalientEvent` or an `Alert` cuts to it."""
+
+Trigger = Literal["event", "entity_end", "silence", "watermark"]
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+# tanh lies in (-1, 1), but in float32 it reaches the ends.
+Unit = Annotated[float, Field(ge=-1.0, le=1.0, allow_inf_nan=False)]
+Bit = Annotated[int, Field(ge=0, le=1)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{1,128}$")]
+
+
+class SalientEvent(BaseModel):
+    """An event that passed prefilter and gate, or a notice of how far a partition's event time has come."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", description="Deterministic id, see event_id.")]
+    topic: Annotated[str, Field(max_length=249, description="Topic that the log record came from.")]
+    partition: Annotated[int, Field(ge=0, description="Partition that the log record came from.")]
+    offset: Annotated[int, Field(ge=-1, description="Offset of the log record; -1 where there was none.")]
+    record: Annotated[int, Field(ge=0, description="Index of the event inside its record.")]
+    bundle: Annotated[Digest, Field(description="Digest of the bundle that triaged the event.")]
+    trigger: Annotated[
+        Trigger,
+        Field(
+            description="event: a log event; entity_end: an entity fell silent unfinished; silence: a source "
+            "fell silent; watermark: only tells that event time has passed, and has no features."
+        ),
+    ]
+    time: Annotated[Finite, Field(description="Event time, Unix seconds.")]
+    watermark: Annotated[
+        Finite, Field(description="Event time up to which the partition is complete, Unix seconds.")
+    ]
+    severity: Annotated[int, Field(ge=0, le=24, description="OpenTelemetry severity number; 0 unknown.")] = 0
+    source: Annotated[str, Field(max_length=256, description="Who speaks.")] = ""
+    entity: Annotated[str, Field(max_length=256, description="What it speaks about; empty for nothing.")] = ""
+    template_id: Annotated[
+        str, Field(pattern=r"^([0-9a-f]{16})?$", description="Digest of the template.")
+    ] = ""
+    template: Annotated[str, Field(max_length=65_536, description="Constant part of the message.")] = ""
+    message: Annotated[str, Field(max_length=EXAMPLE_CHARS, description="The message, cut.")] = ""
+    features: Annotated[
+        list[Finite], Field(max_length=64, description="Surprise features x, in nats or robust z units.")
+    ] = []
+    wires: Annotated[
+        list[Unit], Field(max_length=64, description="Encoded value of every wire, in [-1, 1].")
+    ] = []
+    open_wires: Annotated[list[Bit], Field(max_length=64, description="1 for every open wire, else 0.")] = []
+    prefilter: Annotated[Finite, Field(description="Prefilter score, a logit.")] = 0.0
+
+    @model_validator(mode="after")
+    def _one_bit_per_wire(self) -> SalientEvent:
+        if len(self.wires) != len(self.open_wires):
+            raise ValueError("wires and open_wires must have the same length")
+        return self
+
+    def encode(self) -> bytes:
+        """The value of a Kafka record: JSON, floats exact."""
+        return orjson.dumps(self.__dict__)
+
+    @classmethod
+    def decode(cls, value: bytes) -> SalientEvent:
+        """The salient event in a Kafka record.
+
+        Raises:
+            ValueError: not JSON, or not a salient event; the text names the fields that are wrong.
+
+        """
+        try:
+            return cls.model_validate(orjson.loads(value))
+        except ValidationError as error:
+            raise ValueError(f"not a salient event: {problems(error)}") from None
+        except orjson.JSONDecodeError as error:
+            raise ValueError(f"not a salient event: not JSON: {error.msg}") from None
+
+
+def problems(error: ValidationError) -> str:
+    """At most five of the fields that are wrong, with the reason, and without the (hostile) values."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'value'}: {item['msg']}" for item in found[:5])
+
+
+def event_id(
+    topic: str, partition: int, offset: int, record: int, bundle: str, trigger: str, discriminator: str = ""
+) -> str:
+    """Id of what came of one event: 32 hex digits (BLAKE2b), the same on every worker and in every replay.
+
+    ``discriminator`` tells apart several outcomes of one trigger at one event, such as two entities that end.
+    """
+    parts = (topic, partition, offset, record, bundle, trigger, discriminator)
+    key = orjson.dumps(
+        [part.encode("utf-8", "replace").decode() if isinstance(part, str) else part for part in parts]
+    )
+    return hashlib.blake2b(key, digest_size=16).hexdigest()

@@ -1,0 +1,188 @@
+"""Readout and encoder: quantisation-aware training, ONNX in INT8 and float, and hostile models."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+from models.gate import Encoder
+from models.onnx_model import OnnxModel
+from models.quantization import QuantLinear
+from models.readout import (
+    Readout,
+    export_encoder_float,
+    export_encoder_int8,
+    export_float,
+    export_int8,
+    parity,
+)  # fmt: skip
+
+WIRES = 8
+
+
+def rows(n: int, seed: int = 0) -> torch.Tensor:
+    torch.manual_seed(seed)
+    return torch.cat([torch.rand(n, 2 * WIRES) * 2 - 1, torch.rand(n, 1) * 1.5], dim=1)
+
+
+def forward(readout: Readout, x: torch.Tensor) -> torch.Tensor:
+    logit: torch.Tensor = readout(x[:, :WIRES], x[:, WIRES : 2 * WIRES], x[:, -1])
+    return logit
+
+
+@pytest.fixture(scope="module")
+def readout() -> Readout:
+    """Trained on a made-up target."""
+    torch.manual_seed(0)
+    module = Readout(WIRES)
+    optimizer = torch.optim.Adam(module.parameters(), lr=0.02)
+    for step in range(150):
+        x = rows(128, step)
+        loss = (forward(module, x) - 3 * x[:, 0] * x[:, 9] - 2 * x[:, -1]).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return module.eval()
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    torch.manual_seed(1)
+    module = Encoder(21, WIRES)
+    module(torch.rand(500, 21) * 30)
+    return module.eval()
+
+
+def test_int8_stands_for_float(readout: Readout) -> None:
+    report = parity(export_int8(readout), export_float(readout), rows(500, 999).numpy())
+    assert 0 < report["max_difference"] < 0.3  # of logits that span about 10
+    assert report["rank_agreement"] > 0.99
+
+
+def test_training_computes_what_int8_computes(readout: Readout, encoder: Encoder) -> None:
+    x = rows(300, 5)
+    with torch.no_grad():
+        want = forward(readout, x).numpy()
+    # At the edge between two integers the two may round apart.
+    assert np.mean(np.abs(OnnxModel(export_int8(readout))(x.numpy())[:, 0] - want) < 1e-5) > 0.98
+    features = torch.rand(300, 21) * 40  # beyond the range of training: both clip
+    with torch.no_grad():
+        wires = encoder(features).numpy()
+    got = OnnxModel(export_encoder_int8(encoder))(features.numpy())
+    assert np.mean(np.abs(got - wires) < 1e-5) > 0.98
+
+
+def test_float_export_is_the_module_without_quantisation(readout: Readout, encoder: Encoder) -> None:
+    x = rows(50, 6)
+    layers = (readout.hidden, readout.out, encoder.linear)
+    for linear in layers:
+        linear.quantized = False
+    try:
+        with torch.no_grad():
+            want, wires = forward(readout, x).numpy(), encoder(torch.ones(1, 21)).numpy()
+    finally:
+        for linear in layers:
+            linear.quantized = True
+    np.testing.assert_allclose(OnnxModel(export_float(readout))(x.numpy())[:, 0], want, atol=1e-5)
+    np.testing.assert_allclose(
+        OnnxModel(export_encoder_float(encoder))(np.ones((1, 21), np.float32)), wires, atol=1e-5
+    )
+
+
+def test_int8_scores_do_not_depend_on_the_batch(readout: Readout, encoder: Encoder) -> None:
+    x = rows(70, 8).numpy()
+    x[3] *= 100.0  # an outlier, which a scale taken from the batch would follow
+    features = np.abs(np.random.default_rng(0).normal(0, 10, (70, 21))).astype(np.float32)
+    for model, batch in (
+        (OnnxModel(export_int8(readout)), x),
+        (OnnxModel(export_encoder_int8(encoder)), features),
+    ):
+        together = model(batch)
+        assert (together == np.concatenate([model(batch[i : i + 1]) for i in range(len(batch))])).all()
+
+
+def test_products_run_in_integers(readout: Readout, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("onnx") / "optimised.onnx"
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(path)
+    options.log_severity_level = 4
+    onnxruntime.InferenceSession(export_int8(readout), options, providers=["CPUExecutionProvider"])
+    operators = [node.op_type for node in onnx.load(path).graph.node]
+    assert operators == ["Mul", "QuantizeLinear", "QGemm", "QGemm"]
+
+
+def test_weights_leave_room_for_processors_that_add_pairs_in_16_bits(readout: Readout) -> None:
+    for linear in (readout.hidden, readout.out):
+        integers, _ = linear.integer_weight()
+        assert 2 * 255 * integers.abs().max() < 2**15
+
+
+@given(st.integers(0, 1000), st.booleans())
+def test_fake_quantisation_is_near_and_differentiable(seed: int, signed: bool) -> None:
+    torch.manual_seed(seed)
+    linear = QuantLinear(5, 3, signed)
+    x = torch.rand(20, 5) * 4 - (2 if signed else 0)
+    x.requires_grad_()
+    quantized = linear(x)
+    linear.quantized = False
+    exact = linear(x)
+    assert (quantized - exact).abs().max() < 0.2
+    quantized.sum().backward()
+    for tensor in (x, linear.weight, linear.bias):
+        assert tensor.grad is not None
+        assert (tensor.grad != 0).any()
+
+
+def test_ranges_are_learnt_in_training_only() -> None:
+    linear = QuantLinear(2, 1)
+    linear(torch.tensor([[1.0, -2.0], [0.5, 1.0]]))
+    linear.eval()
+    linear(torch.tensor([[9.0, 9.0]]))
+    assert linear.limit.tolist() == [1.0, 2.0]
+
+
+def model_of(node: onnx.NodeProto, shape: list[int]) -> bytes:
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("input", "output")]
+    graph = helper.make_graph([node], "g", ends[:1], ends[1:])
+    return bytes(
+        helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+        ).SerializeToString()
+    )
+
+
+def outside_weights(data: bytes) -> bytes:
+    model = onnx.load_from_string(data)
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="/etc/hostname")
+    return bytes(model.SerializeToString())
+
+
+def hostile() -> dict[str, bytes]:
+    good = export_int8(Readout(WIRES))
+    return {
+        "empty": b"",
+        "noise": bytes(range(256)) * 20,
+        "cut": good[: len(good) // 2],
+        "large": good + b"\0" * 2**24,
+        "foreign operator": model_of(helper.make_node("Loop", ["input"], ["output"]), [1, 1]),
+        "other rank": model_of(helper.make_node("Relu", ["input"], ["output"]), [1, 1, 1]),
+        "other files": outside_weights(good),
+    }
+
+
+@pytest.mark.parametrize("name", list(hostile()))
+def test_hostile_models_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="ONNX"):
+        OnnxModel(hostile()[name])
+
+
+def test_input_of_another_width_is_refused(readout: Readout) -> None:
+    with pytest.raises(ValueError, match="want"):
+        OnnxModel(export_float(readout))(np.zeros((2, 5), np.float32))
