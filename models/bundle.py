@@ -62,7 +62,7 @@ class Manifest(BaseModel):
 class Bundle:
     """What training makes and triage and evaluation use.
 
-    weights: prefilter.weight (d,), prefilter.bias (1,), gate.tau (n,), gate.alpha (n,), circuit.weights, twin.*,
+    weights: prefilter.weight (d,), prefilter.bias (3,), gate.tau (n,), gate.alpha (n,), circuit.weights, twin.*,
     typical (d,): the 95th percentile of each feature on normal events. context: what Context.dump() wrote, empty
     for a bundle that starts cold. models: ONNX files by name.
     """
@@ -162,7 +162,7 @@ def _manifest(path: Path, text: bytes) -> Manifest:
 def _check_weights(weights: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> None:
     shapes: dict[str, tuple[int, ...]] = {
         "prefilter.weight": (WIDTH,),
-        "prefilter.bias": (1,),
+        "prefilter.bias": (3,),
         "gate.tau": (manifest.wires,),
         "gate.alpha": (manifest.wires,),
         "typical": (WIDTH,),

@@ -22,6 +22,7 @@ LONG: Final = 3600.0  # s, what a burst is compared with
 FUTURE_JUMP: Final = 86_400.0  # s, an event further ahead of the watermark than this is doubted
 FUTURE_WITNESSES: Final = 5  # doubted events in a row that make the watermark believe them
 RESTART_GAP: Final = 1800.0  # s without events after which rates start afresh
+RECENT: Final = 0.15  # weight of one event in the mean of the last ones
 KIND_TEMPLATES: Final = 24  # templates remembered per kind of entity
 ENTITY_TEMPLATES: Final = 16  # distinct templates counted per entity
 COUNT_BINS: Final = 5  # 1, 2, 3, 4, 5 or more
@@ -29,7 +30,7 @@ NAME_BYTES: Final = 64  # of an entity's name, kept for events that time alone b
 QUIET_STREAM: Final = 60.0  # s without any event that do not count as a silence of each source
 SEVERITY_NATS: Final = 3.0  # what a step from INFO to WARN, ERROR or FATAL counts by itself
 SILENCE_MIN_EVENTS: Final = 50.0
-SILENCE_FACTOR: Final = 2.5  # longest usual gaps of a source that make a silence
+SILENCE_FACTOR: Final = 4.0  # longest usual gaps of a source that make a silence
 
 EVENT, ENTITY_END, SILENCE = 0, 1, 2
 
@@ -37,8 +38,8 @@ EVENT, ENTITY_END, SILENCE = 0, 1, 2
 (
     F_TEMPLATE_SOURCE, F_TEMPLATE, F_AGE, F_WORD, F_ENTITY_TRANSITION, F_SOURCE_TRANSITION, F_REPEATS, F_GAP, F_END,
     F_MISSING, F_COUNTS, F_PATH, F_DURATION, F_TEMPLATE_BURST, F_SOURCE_BURST, F_SILENCE, F_SEVERITY,
-    F_SEVERITY_SOURCE, F_ERROR_BURST, F_PARAMETER, F_PARAMETER_NEW,
-) = range(21)  # fmt: skip
+    F_SEVERITY_SOURCE, F_ERROR_BURST, F_PARAMETER, F_PARAMETER_SHIFT, F_PARAMETER_NEW,
+) = range(22)  # fmt: skip
 
 # What a hash is a hash of, so that one table holds many kinds of context.
 TAG_SOURCE, TAG_WORD, TAG_ENTITY_NEXT, TAG_SOURCE_NEXT, TAG_SEVERITY, TAG_GAP, TAG_PATH, TAG_NUMBER, TAG_VALUE = (
@@ -58,7 +59,7 @@ RATE: Final = np.dtype(_RATE)
 # item in context -> number of times
 COUNT: Final = np.dtype([*_SLOT, ("n", "f8")])
 # context -> observations n with d distinct items, or n with their running mean and absolute deviation
-MOMENT: Final = np.dtype([*_SLOT, ("n", "f8"), ("d", "f8"), ("mean", "f8"), ("deviation", "f8")])
+MOMENT: Final = np.dtype([*_SLOT, ("n", "f8"), ("d", "f8"), ("mean", "f8"), ("deviation", "f8"), ("recent", "f8")])
 TEMPLATE: Final = np.dtype([
     *_SLOT, ("rate", RATE), ("first_seen", "f8"), ("occurrences", "f8"), ("ends", "f8"), ("repeats", "f8", (12,)),
 ])  # fmt: skip
@@ -158,7 +159,7 @@ def _moment(moments: Records, key: np.uint64, clock: Records) -> Records:
     slot, fresh = _slot(moments, key, clock)
     row = moments[slot]
     if fresh:
-        row.n = row.d = row.mean = row.deviation = 0.0
+        row.n = row.d = row.mean = row.deviation = row.recent = 0.0
     return row
 
 
@@ -194,9 +195,23 @@ def _robust_z(moments: Records, clock: Records, context: np.uint64, value: float
     rate = max(1.0 / (row.n + 1.0), 0.01)
     if row.n > 0.0:
         row.deviation += rate * (abs(distance) - row.deviation)
+        reach = 8.0 * row.deviation + floor
+        row.recent += RECENT * min(max(value - row.recent, -reach), reach)
+    else:
+        row.recent = value
     row.mean += rate * distance
     row.n += 1.0
     return min(CAP, z)
+
+
+@jit
+def _shift(moments: Records, clock: Records, context: np.uint64, floor: float) -> float:
+    """How far the mean of the last events of a context has left its centre: z^2 / 2 of the mean, so in nats."""
+    row = _moment(moments, context, clock)
+    if row.n < 30.0:
+        return 0.0
+    spread = (1.2533 * row.deviation + floor) * (RECENT / (2.0 - RECENT)) ** 0.5
+    return min(CAP, 0.5 * ((row.recent - row.mean) / spread) ** 2)
 
 
 @jit
@@ -505,6 +520,15 @@ def _signed_log(value: float) -> float:
 
 
 @jit
+def _number_features(
+    moments: Records, clock: Records, x: NDArray[np.float32], context: np.uint64, number: float
+) -> None:
+    """How unusual a number is in its slot, and whether the last ones there are unusual together."""
+    x[F_PARAMETER] = max(x[F_PARAMETER], _robust_z(moments, clock, context, _signed_log(number), 0.1))
+    x[F_PARAMETER_SHIFT] = max(x[F_PARAMETER_SHIFT], _shift(moments, clock, context, 0.1))
+
+
+@jit
 def _parameter_features(state: State, x: NDArray[np.float32], events: Input, row: int, attribute: int) -> int:
     """Numeric and categorical surprise of the parameters; returns the first attribute of the next event."""
     template = events.template[row]
@@ -516,16 +540,14 @@ def _parameter_features(state: State, x: NDArray[np.float32], events: Input, row
         position = mix(template, np.uint64(i + 1))
         number = events.numbers[row, i]
         if not np.isnan(number):
-            z = _robust_z(moments, clock, mix(position, TAG_NUMBER), _signed_log(number), 0.1)
-            x[F_PARAMETER] = max(x[F_PARAMETER], z)
+            _number_features(moments, clock, x, mix(position, TAG_NUMBER), number)
         context = mix(position, TAG_VALUE)
         whole = _moment(moments, context, clock)
         if whole.n < 32.0 or whole.d < 0.2 * whole.n:  # else an identifier: each value is new and none is news
             x[F_PARAMETER_NEW] = max(x[F_PARAMETER_NEW], _surprise(counts, moments, clock, context, value))
     while attribute < len(events.attribute_row) and events.attribute_row[attribute] == row:
         context = mix(mix(template, events.attribute_name[attribute]), TAG_NUMBER)
-        z = _robust_z(moments, clock, context, _signed_log(events.attribute_number[attribute]), 0.1)
-        x[F_PARAMETER] = max(x[F_PARAMETER], z)
+        _number_features(moments, clock, x, context, events.attribute_number[attribute])
         attribute += 1
     return attribute
 

@@ -59,7 +59,7 @@ class Triage:
         if bundle.context:
             self.context.restore(bundle.context)
         self._weight = bundle.weights["prefilter.weight"].astype(np.float64)
-        self._bias = float(bundle.weights["prefilter.bias"][0])
+        self._bias = bundle.weights["prefilter.bias"].astype(np.float64)
         self._tau = bundle.weights["gate.tau"].astype(np.float32)
         self._encoder = OnnxModel(bundle.models[ENCODER])
         self._last_mark = -np.inf
@@ -68,7 +68,7 @@ class Triage:
     def process(self, events: EventBatch) -> TriageResult:
         """The salient ones among the next events of the partition."""
         rows = self.context.update(events)
-        logits = prefilter_logit(rows.x, self._weight, self._bias)
+        logits = prefilter_logit(rows.x, rows.trigger, self._weight, self._bias)
         kept = np.flatnonzero(logits >= self.bundle.manifest.prefilter_threshold)
         wires = np.clip(self._encoder(rows.x[kept]), -1.0, 1.0)  # ONNX Runtime's tanh can exceed 1 by an ulp
         is_open = open_wires(wires, self._tau)

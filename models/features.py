@@ -39,6 +39,7 @@ FEATURES: Final = (
     Feature("severity_in_source", "level", "nats", "-log p(severity | source)"),
     Feature("error_burst", "level", "z", "log rate of errors of this source in the last minute against the last hour"),
     Feature("parameter_outlier", "parameter", "z", "largest robust z of a numeric parameter in its template slot"),
+    Feature("parameter_shift", "parameter", "nats", "z^2 / 2 of the mean of the last values in a template slot"),
     Feature("parameter_new", "parameter", "nats", "-log p(rarest categorical parameter in its template slot)"),
 )
 NAMES: Final = tuple(feature.name for feature in FEATURES)

@@ -18,6 +18,7 @@ from torch.nn.functional import softplus
 from models.bundle import ENCODER, FORMAT, SCORES, Arrays, Bundle, Manifest
 from models.calibration import TRUSTED, Calibration
 from models.circuit_spec import CircuitSpec
+from models.context_kernel import ENTITY_END, EVENT
 from models.detector import Evaluator, readout_prior, unscored
 from models.features import NAMES, WIDTH
 from models.mask import open_wires
@@ -69,18 +70,19 @@ def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> B
     rng = np.random.default_rng(options.seed)
     trusted = rows.normal_fit
     for _ in range(2):  # once on all that is taken as normal, once without what then looks like faults
-        weight, bias = _fit_prefilter(rows.x[trusted], rows.bags_fit, rng, progress)
-        logit = prefilter_logit(rows.x, weight, bias)
+        weight, bias = _fit_prefilter(rows.x[trusted], rows.trigger[trusted], rows.bags_fit, rng, progress)
+        logit = prefilter_logit(rows.x, rows.trigger, weight, bias)
         trusted = _trusted(rows, rows.normal_fit, logit)
     threshold = float(np.quantile(logit[rows.normal_fit], 1.0 - options.salience_budget))
-    positives = _above(rows.bags_fit, prefilter_logit(rows.bags_fit.x, weight, bias), threshold)
+    bags = rows.bags_fit
+    positives, positives_above = _above(bags, prefilter_logit(bags.x, bags.trigger, weight, bias) - threshold)
     hard = trusted & (logit >= threshold)
-    above, positives_above = logit[hard] - threshold, prefilter_logit(positives.x, weight, bias) - threshold
+    above = logit[hard] - threshold
     price = CORRECTION_BY_LABELS if len(rows.truth) else CORRECTION_BY_FAULTS
     network = _fit_network(rows.x[hard], above, positives, positives_above, price, options, rng, progress)
     weights: Arrays = {
         "prefilter.weight": weight,
-        "prefilter.bias": np.array([bias]),
+        "prefilter.bias": bias,
         "typical": np.quantile(rows.x[rows.normal_fit], 0.95, axis=0).astype(np.float64),
         **network.arrays(),
     }
@@ -110,17 +112,23 @@ def _bag_loss(logit: Tensor, bag: Tensor, weight: Tensor) -> Tensor:
 
 
 def _fit_prefilter(
-    normal: NDArray[np.float32], bags: Bags, rng: np.random.Generator, progress: Progress
-) -> tuple[NDArray[np.float64], float]:
+    normal: NDArray[np.float32], trigger: NDArray[np.int8], bags: Bags, rng: np.random.Generator, progress: Progress
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Logistic regression with weights that are not negative: more surprise is never less suspicious.
 
-    What holds in every system holds in one not seen yet, and a weight that says why can be shown to people.
+    What holds in every system holds in one not seen yet, and a weight that says why can be shown to people. Features
+    count from what is usual for the row's trigger; of silences, which are rare, nothing is usual.
     """
+    centre = np.zeros((3, WIDTH), np.float32)
+    for kind in (EVENT, ENTITY_END):
+        if (trigger == kind).any():
+            centre[kind] = np.median(normal[trigger == kind], axis=0)
     if len(normal) > NEGATIVES:
-        normal = normal[rng.choice(len(normal), NEGATIVES, replace=False)]
-    centre, tail = np.quantile(normal, [0.5, TAIL], axis=0).astype(np.float32)
-    scale = (tail - centre + SOFTNESS) / 4.0
-    negative, positive = torch.from_numpy((normal - centre) / scale), torch.from_numpy((bags.x - centre) / scale)
+        chosen = rng.choice(len(normal), NEGATIVES, replace=False)
+        normal, trigger = normal[chosen], trigger[chosen]
+    scale = (np.quantile(normal - centre[trigger], TAIL, axis=0).astype(np.float32) + SOFTNESS) / 4.0
+    negative = torch.from_numpy((normal - centre[trigger]) / scale)
+    positive = torch.from_numpy((bags.x - centre[bags.trigger]) / scale)
     bag, importance = torch.from_numpy(bags.bag), torch.from_numpy(bags.weight.astype(np.float32))
     raw = torch.full((WIDTH,), -1.0, requires_grad=True)
     bias = torch.tensor(-3.0, requires_grad=True)
@@ -133,17 +141,20 @@ def _fit_prefilter(
         optimiser.step()
         progress("prefilter", step + 1, PREFILTER_STEPS)
     fitted = softplus(raw).detach().numpy().astype(np.float64) / scale
-    return fitted, float(bias.detach()) - float(fitted @ centre)
+    return fitted, float(bias.detach()) - centre.astype(np.float64) @ fitted
 
 
-def _above(bags: Bags, logit: NDArray[np.float64], threshold: float) -> Bags:
-    """The highest BAG_ROWS rows of each bag, those above the threshold; a bag without any is lost to the circuit."""
-    order = np.lexsort((-logit, bags.bag))
+def _above(bags: Bags, above: NDArray[np.float64]) -> tuple[Bags, NDArray[np.float64]]:
+    """The highest BAG_ROWS rows of each bag whose logit is above the threshold, and by how much.
+
+    A bag without any is lost to the circuit.
+    """
+    order = np.lexsort((-above, bags.bag))
     sorted_bags = bags.bag[order]
     start = np.searchsorted(sorted_bags, sorted_bags)
-    chosen = order[(np.arange(len(order)) - start < BAG_ROWS) & (logit[order] >= threshold)]
+    chosen = order[(np.arange(len(order)) - start < BAG_ROWS) & (above[order] >= 0.0)]
     kept, numbered = np.unique(bags.bag[chosen], return_inverse=True)
-    return Bags(bags.x[chosen], numbered, bags.weight[kept])
+    return Bags(bags.x[chosen], bags.trigger[chosen], numbered, bags.weight[kept]), above[chosen]
 
 
 def _fit_network(

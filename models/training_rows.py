@@ -1,7 +1,8 @@
 """Rows of features to train on: the events as they are, and once more with synthetic faults in them."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +12,6 @@ from models.bundle import Arrays
 from models.context import Context, Names, Rows
 from models.context_kernel import EVENT, SILENCE
 from models.faults import Faulty, inject
-from models.features import WIDTH
 from models.labels import Labels
 from models.templates import TemplateMiner, find_merges, mask
 from schemas.events import EventBatch
@@ -26,9 +26,10 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Bags:
-    """Positives: x (m, d); bag (m,) index of the bag of each row, ascending from 0; weight (number of bags,)."""
+    """Positives: x (m, d), trigger (m,); bag (m,) index of the bag of each row, ascending from 0; weight (number of bags,)."""
 
     x: NDArray[np.float32]
+    trigger: NDArray[np.int8]
     bag: NDArray[np.int64]
     weight: NDArray[np.float64]
 
@@ -38,13 +39,14 @@ class Bags:
 
 @dataclass(frozen=True, slots=True)
 class TrainingRows:
-    """x (n, d) of the events as they are; masks (n,) of the normal rows to fit and to calibrate on; bags to fit.
+    """x (n, d) and trigger (n,) of the events as they are; masks (n,) of the normal rows to fit and to calibrate on; bags to fit.
 
     For choosing a threshold by labels: unit (n,) is the labelled entity of each row, -1 for none, and truth
     (units,) its verdict; calibration (n,) masks the later rows.
     """
 
     x: NDArray[np.float32]
+    trigger: NDArray[np.int8]
     normal_fit: NDArray[np.bool_]
     normal_calibration: NDArray[np.bool_]
     calibration: NDArray[np.bool_]
@@ -103,7 +105,7 @@ def build(
     timeout = entity_timeout(events)
     context = Context(TemplateMiner(merges), timeout)
     names, rows = _features(context, events, "features", progress)
-    x, time = np.concatenate([part.x for part in rows]), np.concatenate([part.time for part in rows])
+    x, trigger, time = _stacked(rows)
     later = np.arange(len(x)) >= int(fit_share * len(x))
     cut = float(time[later][0])
     young = np.arange(len(x)) < (0 if cold else int(WARM_UP * len(x)))
@@ -113,13 +115,13 @@ def build(
     normal = np.ones(len(x), bool) if labels is None else (unit >= 0) & ~truth[unit]
     bags = _fault_bags(events, merges, timeout, seed, cut, progress)
     if labels is not None:
-        labelled = _labelled_bags(x, unit, truth, ~later & ~young)
-        bags = _join(labelled, Bags(bags.x, bags.bag, bags.weight * fault_weight))
+        labelled = _labelled_bags(x, trigger, unit, truth, ~later & ~young)
+        bags = _join(labelled, replace(bags, weight=bags.weight * fault_weight))
     normal_fit, normal_calibration = normal & ~later & ~young, normal & later
     if not normal_fit.any() or not normal_calibration.any() or not len(bags):
         raise ValueError("the labels leave no normal events to learn from; check that they name these entities")
     return TrainingRows(
-        x, normal_fit, normal_calibration, later, unit, truth, bags, timeout, merges, context.dump(), reading,
+        x, trigger, normal_fit, normal_calibration, later, unit, truth, bags, timeout, merges, context.dump(), reading,
         {
             "events": len(events), "from": float(min(events.time)), "to": float(max(events.time)),
             "calibrated_from": cut, "labels": None if labels is None else int(len(truth)), "bags": len(bags),
@@ -176,15 +178,15 @@ def _units(
 def _fault_bags(
     events: EventBatch, merges: list[str], timeout: float, seed: int, cut: float, progress: Progress
 ) -> Bags:
-    bags = _bags(np.zeros((0, WIDTH), np.float32), np.zeros(0, np.int64))
+    passes: list[Bags] = []
     for turn in range(FAULT_PASSES):
         faulty = inject(events, seed * FAULT_PASSES + turn)
         context = Context(TemplateMiner(merges), timeout)
         names, parts = _features(context, faulty.events, f"faults {turn + 1}/{FAULT_PASSES}", progress)
         bag = _row_bags(faulty, names, parts)
-        x, time = np.concatenate([part.x for part in parts]), np.concatenate([part.time for part in parts])
-        bags = _join(bags, _bags(x, np.where(time < cut, bag, -1)))
-    return bags
+        x, trigger, time = _stacked(parts)
+        passes.append(_bags(x, trigger, np.where(time < cut, bag, -1)))
+    return reduce(_join, passes)
 
 
 def _row_bags(faulty: Faulty, names: Names, parts: list[Rows]) -> NDArray[np.int64]:
@@ -205,25 +207,40 @@ def _row_bags(faulty: Faulty, names: Names, parts: list[Rows]) -> NDArray[np.int
     return bag
 
 
+def _stacked(parts: list[Rows]) -> tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.float64]]:
+    """x, trigger and time of all rows."""
+    return (
+        np.concatenate([part.x for part in parts]),
+        np.concatenate([part.trigger for part in parts]),
+        np.concatenate([part.time for part in parts]),
+    )
+
+
 def _labelled_bags(
-    x: NDArray[np.float32], unit: NDArray[np.int64], truth: NDArray[np.bool_], usable: NDArray[np.bool_]
+    x: NDArray[np.float32],
+    trigger: NDArray[np.int8],
+    unit: NDArray[np.int64],
+    truth: NDArray[np.bool_],
+    usable: NDArray[np.bool_],
 ) -> Bags:
     positive = usable & (unit >= 0)
     positive[positive] = truth[unit[positive]]
-    return _bags(x, np.where(positive, unit, -1))
+    return _bags(x, trigger, np.where(positive, unit, -1))
 
 
-def _bags(x: NDArray[np.float32], bag: NDArray[np.int64]) -> Bags:
+def _bags(x: NDArray[np.float32], trigger: NDArray[np.int8], bag: NDArray[np.int64]) -> Bags:
     rows = np.flatnonzero(bag >= 0)
     _, numbered = np.unique(bag[rows], return_inverse=True)
     order = np.argsort(numbered, kind="stable")
     count = int(numbered.max()) + 1 if len(rows) else 0
-    return Bags(x[rows][order], numbered[order], np.ones(count))
+    chosen = rows[order]
+    return Bags(x[chosen], trigger[chosen], numbered[order], np.ones(count))
 
 
 def _join(first: Bags, second: Bags) -> Bags:
     return Bags(
         np.concatenate([first.x, second.x]),
+        np.concatenate([first.trigger, second.trigger]),
         np.concatenate([first.bag, second.bag + len(first)]),
         np.concatenate([first.weight, second.weight]),
     )
