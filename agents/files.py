@@ -4,7 +4,8 @@ import glob
 import gzip
 import io
 import sys
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Final
 
@@ -13,6 +14,7 @@ import zstandard
 from agents.records import RecordBatch
 
 BLOCK: Final = 1 << 20  # bytes read at once
+PIECE: Final = 1 << 11  # bytes of zstd unpacked at once: 4 of them can stand for 128 KiB, so that is at most 64 MiB
 BATCH: Final = 4096  # lines
 LINE_LIMIT: Final = 16 * 1024 * 1024 + 1  # bytes of a line that are kept: one more than any decoder takes
 
@@ -25,12 +27,22 @@ def expand(patterns: Sequence[str]) -> list[str]:
     """File names of the patterns, in order, sorted within a glob. Raises InputError where one matches nothing."""
     names: list[str] = []
     for pattern in patterns:
-        found = [pattern] if pattern == "-" or Path(pattern).is_file() else sorted(glob.glob(pattern, recursive=True))
-        files = [name for name in found if name == "-" or Path(name).is_file()]
-        if not files:
+        if pattern == "-" or _readable(pattern):
+            names.append(pattern)
+            continue
+        if Path(pattern).is_dir():
+            raise InputError(f"{pattern}: a folder; name its files, for example '{pattern.rstrip('/')}/*'")
+        found = sorted(filter(_readable, glob.glob(pattern, recursive=True)))
+        if not found:
             raise InputError(f"{pattern}: no such file; give files, globs, '-' or kafka://host:port/topic")
-        names += files
+        names += found
     return names
+
+
+def _readable(name: str) -> bool:
+    """Whether there is something to read lines from: also a pipe, as the shell's <(...) makes one."""
+    path = Path(name)
+    return path.exists() and not path.is_dir()
 
 
 def size(names: Sequence[str]) -> int:
@@ -39,24 +51,32 @@ def size(names: Sequence[str]) -> int:
 
 
 class FileReader:
-    """Lines of one file as records of partition 0; the offset is the number of the line, from 0."""
+    """Lines of one file as records of partition 0; the offset is the number of the line, from first_offset.
+
+    Raises InputError for a file that cannot be opened, and while reading for one that is broken off or damaged.
+    """
 
     def __init__(self, name: str, first_offset: int = 0) -> None:
         self.name = name
-        self.offset = first_offset
-        self._raw: IO[bytes] = sys.stdin.buffer if name == "-" else Path(name).open("rb")
-        self._stream = _decompressed(self._raw, name)
+        self.offset = self._first = first_offset
+        try:
+            self._raw: IO[bytes] = sys.stdin.buffer if name == "-" else Path(name).open("rb")
+        except OSError as error:
+            raise InputError(f"{name}: cannot be opened: {error.strerror}") from None
 
     def tell(self) -> int:
-        """Bytes of the file read so far, compressed ones where it is compressed."""
-        return 0 if self.name == "-" else self._raw.tell()
+        """Bytes of the file read so far, compressed ones where it is compressed; 0 for what has no end in sight."""
+        return self._raw.tell() if self.name != "-" and self._raw.seekable() else 0
 
     def __iter__(self) -> Iterator[RecordBatch]:
         try:
-            for lines in _batches(self._stream):
+            for lines in _batches(_blocks(self._raw)):
                 yield self._batch(lines)
-        except (OSError, EOFError, zstandard.ZstdError) as error:
-            raise InputError(f"{self.name}: broken off: {error}") from None
+        except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+            raise InputError(
+                f"{self.name}: cannot be read beyond line {self.offset - self._first:,}: {error}; give it whole, "
+                "or unpack what there is of it and give that"
+            ) from None
         finally:
             if self.name != "-":
                 self._raw.close()
@@ -69,32 +89,52 @@ class FileReader:
         return RecordBatch("file", 0, offsets, values, [float("nan")] * n, [None] * n, [[]] * n)
 
 
-def _decompressed(raw: IO[bytes], name: str) -> IO[bytes]:
-    """By content and not by name, so that a renamed or piped file reads as well."""
+def _blocks(raw: IO[bytes]) -> Iterator[bytes]:
+    """Content in blocks, unpacked by what it is and not by its name, so that a renamed or piped file reads as well."""
     head = raw.peek(4)[:4] if isinstance(raw, io.BufferedReader) else b""
-    if head[:2] == b"\x1f\x8b":
-        return gzip.open(raw)
     if head == b"\x28\xb5\x2f\xfd":
-        return zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-    return raw
+        yield from _zstd_blocks(raw)
+        return
+    stream = gzip.GzipFile(fileobj=raw) if head[:2] == b"\x1f\x8b" else raw
+    while block := stream.read(BLOCK):
+        yield block
 
 
-def _batches(stream: IO[bytes]) -> Iterator[list[bytes]]:
+def _zstd_blocks(raw: IO[bytes]) -> Iterator[bytes]:
+    """Frame after frame. The library's own stream reader takes a file that is broken off for one that has ended."""
+    decompressor = zstandard.ZstdDecompressor()
+    frame = None
+    piece = raw.read(PIECE)
+    while piece:
+        frame = frame or decompressor.decompressobj()
+        if block := frame.decompress(piece):
+            yield block
+        piece = b""
+        if frame.eof:
+            piece, frame = frame.unused_data, None
+        piece = piece or raw.read(PIECE)
+    if frame is not None:
+        raise EOFError("the compressed data ends in the middle")
+
+
+def _batches(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
     """Lines without their ends, BATCH at a time; of an overlong line only the first LINE_LIMIT bytes."""
     lines: list[bytes] = []
-    rest = b""
-    while block := stream.read(BLOCK):
+    rest: list[bytes] = []  # of the line that goes on in the next block
+    kept = 0  # bytes in rest
+    for block in blocks:
         first, *others = block.split(b"\n")
-        if len(rest) < LINE_LIMIT:
-            rest += first
+        rest.append(first[: LINE_LIMIT - kept])
+        kept += len(rest[-1])
         if others:
-            lines.append(rest)
-            rest = others.pop()
+            lines.append(b"".join(rest))
+            rest = [others.pop()]
+            kept = len(rest[0])
             lines += others
         while len(lines) >= BATCH:
             yield [line.rstrip(b"\r") for line in lines[:BATCH]]
             del lines[:BATCH]
-    if rest:
-        lines.append(rest)
+    if kept:
+        lines.append(b"".join(rest))
     if lines:
         yield [line.rstrip(b"\r") for line in lines]

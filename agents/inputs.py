@@ -1,17 +1,23 @@
-"""INPUT of train and replay: files, globs, '-' and kafka:// topics, as record batches with a position for progress."""
+"""What train and replay read: files, globs, '-' and kafka:// topics as record batches, and label files."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 from agents.files import FileReader, InputError, expand, size
 from agents.records import RecordBatch
 from agents.settings import Settings
+from models.labels import Labels, read_labels
+
+__all__ = ["InputError", "Inputs", "labels_from", "writable"]
 
 SCHEME: Final = "kafka://"
 
 
 class Inputs:
-    """All inputs one after the other. total and done are bytes of files or records of topics; total 0 is unknown.
+    """All inputs one after the other, once.
+
+    total and done are bytes of files or records of topics; total 0 is unknown. records: how many were read.
 
     Raises InputError for an input that cannot be read, before or while it is.
     """
@@ -22,6 +28,7 @@ class Inputs:
             raise InputError("give either files or topics, not both in one run")
         self.total = 0
         self.done = 0
+        self.records = 0
         self._settings = settings
         self._topics = topics
         self._files = [] if topics else expand(inputs)
@@ -29,7 +36,9 @@ class Inputs:
             self.total = size(self._files)
 
     def __iter__(self) -> Iterator[RecordBatch]:
-        yield from self._read_topics() if self._topics else self._read_files()
+        for batch in self._read_topics() if self._topics else self._read_files():
+            self.records += len(batch)
+            yield batch
 
     def _read_files(self) -> Iterator[RecordBatch]:
         offset = before = 0
@@ -53,3 +62,25 @@ class Inputs:
                         yield batch
             except SourceError as error:
                 raise InputError(str(error)) from None
+
+
+def labels_from(path: Path | None) -> Labels | None:
+    """The labels of a file, if one is given. Raises InputError and ValueError, which say what is wrong with it."""
+    if path is None:
+        return None
+    try:
+        return read_labels(path)
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8 text; labels are a CSV file with a header") from None
+
+
+def writable(path: Path) -> None:
+    """Find out before long work whether a file can be written. Raises InputError; leaves an existing file as it is."""
+    existed = path.exists()
+    try:
+        with path.open("ab"):
+            pass
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}; name a file in an existing folder") from None

@@ -133,6 +133,7 @@ class Context:
             template,
             shapes.values,
             shapes.numbers,
+            shapes.measured,
             shapes.words,
             rows,
             keys,

@@ -106,6 +106,7 @@ class Input(NamedTuple):
     template: NDArray[np.uint64]
     values: NDArray[np.uint64]
     numbers: NDArray[np.float64]
+    measured: NDArray[np.bool_]
     words: NDArray[np.uint64]
     attribute_row: NDArray[np.int64]  # (m,) ascending event index of each numeric attribute
     attribute_name: NDArray[np.uint64]
@@ -521,11 +522,15 @@ def _signed_log(value: float) -> float:
 
 @jit
 def _number_features(
-    moments: Records, clock: Records, x: NDArray[np.float32], context: np.uint64, number: float
+    moments: Records, clock: Records, x: NDArray[np.float32], context: np.uint64, number: float, measured: bool
 ) -> None:
-    """How unusual a number is in its slot, and whether the last ones there are unusual together."""
+    """How unusual a number is in its slot, and whether the last ones there are unusual together.
+
+    Only measurements have a mean worth watching: sizes wander by job and ports by connection.
+    """
     x[F_PARAMETER] = max(x[F_PARAMETER], _robust_z(moments, clock, context, _signed_log(number), 0.1))
-    x[F_PARAMETER_SHIFT] = max(x[F_PARAMETER_SHIFT], _shift(moments, clock, context, 0.1))
+    if measured:
+        x[F_PARAMETER_SHIFT] = max(x[F_PARAMETER_SHIFT], _shift(moments, clock, context, 0.1))
 
 
 @jit
@@ -540,14 +545,14 @@ def _parameter_features(state: State, x: NDArray[np.float32], events: Input, row
         position = mix(template, np.uint64(i + 1))
         number = events.numbers[row, i]
         if not np.isnan(number):
-            _number_features(moments, clock, x, mix(position, TAG_NUMBER), number)
+            _number_features(moments, clock, x, mix(position, TAG_NUMBER), number, events.measured[row, i])
         context = mix(position, TAG_VALUE)
         whole = _moment(moments, context, clock)
         if whole.n < 32.0 or whole.d < 0.2 * whole.n:  # else an identifier: each value is new and none is news
             x[F_PARAMETER_NEW] = max(x[F_PARAMETER_NEW], _surprise(counts, moments, clock, context, value))
     while attribute < len(events.attribute_row) and events.attribute_row[attribute] == row:
         context = mix(mix(template, events.attribute_name[attribute]), TAG_NUMBER)
-        _number_features(moments, clock, x, context, events.attribute_number[attribute])
+        _number_features(moments, clock, x, context, events.attribute_number[attribute], True)
         attribute += 1
     return attribute
 

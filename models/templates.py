@@ -43,12 +43,14 @@ class Shapes:
 
     shape (n,) uint64: hash of the masked message; values (n, PARAMETERS) uint64 and numbers (n, PARAMETERS)
     float64: hash of each parameter and its number (NaN when it is none), 0 where there is no parameter;
+    measured (n, PARAMETERS): whether the number has a unit or a fraction, as measurements do and identifiers do not;
     words (n, WORDS) uint64: hashes of constant tokens, 0 where there is none.
     """
 
     shape: NDArray[np.uint64]
     values: NDArray[np.uint64]
     numbers: NDArray[np.float64]
+    measured: NDArray[np.bool_]
     words: NDArray[np.uint64]
 
 
@@ -93,6 +95,7 @@ def _scan(
     shape: NDArray[np.uint64],
     values: NDArray[np.uint64],
     numbers: NDArray[np.float64],
+    measured: NDArray[np.bool_],
     words: NDArray[np.uint64],
 ) -> None:
     """Fill the arrays of Shapes for messages that lie end to end in text."""
@@ -118,15 +121,17 @@ def _scan(
                 else:
                     h = _mix(h, c)
                 continue
-            first, token, has_digit = i, np.uint64(0x100), False
+            first, token, has_digit, has_dot = i, np.uint64(0x100), False, False
             while i < stop and classes[text[i]] < 2:
                 has_digit = has_digit or classes[text[i]] == 1
+                has_dot = has_dot or text[i] == 46
                 token = _mix(token, np.uint64(text[i]))
                 i += 1
             if has_digit:
                 if n_values < PARAMETERS:
                     values[row, n_values] = token
                     numbers[row, n_values] = _number(text, first, i)
+                    measured[row, n_values] = has_dot or classes[text[i - 1]] != 1
                     n_values += 1
                 if not (after_parameter and listed):
                     h = _mix(_mix(h, pending), np.uint64(1))
@@ -156,11 +161,12 @@ def scan(messages: Sequence[str]) -> Shapes:
         np.zeros(n, np.uint64),
         np.zeros((n, PARAMETERS), np.uint64),
         np.full((n, PARAMETERS), np.nan),
+        np.zeros((n, PARAMETERS), np.bool_),
         np.zeros((n, WORDS), np.uint64),
     )
     _scan(
         np.frombuffer(text, np.uint8), np.cumsum(lengths), _CLASS,
-        shapes.shape, shapes.values, shapes.numbers, shapes.words,
+        shapes.shape, shapes.values, shapes.numbers, shapes.measured, shapes.words,
     )  # fmt: skip
     return shapes
 

@@ -21,36 +21,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from prometheus_client.parser import text_string_to_metric_families
 
 from agents.embedded_broker import EmbeddedBroker
-
-HOW = (
-    "needs a real Kafka: set KAFKA_HOME to an Apache Kafka 4 directory with libs/*.jar (and Java 17), "
-    "or QUALM_TEST_BROKER to host:port of a broker that may be written to"
-)
-START_SECONDS = 60.0
-ROOT = Path(__file__).parent.parent.parent
-# The settings of one node that is broker and controller; records of up to 24 MiB where a topic allows them.
-PROPERTIES = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-controller.listener.names=CONTROLLER
-log.dirs={data}
-socket.request.max.bytes=104857600
-message.max.bytes=8388608
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-offsets.topic.num.partitions=2
-transaction.state.log.num.partitions=2
-group.initial.rebalance.delay.ms=0
-log.cleaner.backoff.ms=200
-log.segment.delete.delay.ms=100
-"""
-
+from benchmarks.kafka_server import KafkaError, KafkaServer, home
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
     """Poll a condition; fail the test with ``what`` when it does not hold in time."""
@@ -137,53 +108,8 @@ class Broker:
             consumer.close()
 
 
-class KafkaServer(Broker):
-    """One Apache Kafka node on loopback, in a directory of its own."""
-
-    def __init__(self, home: Path, directory: Path) -> None:
-        super().__init__(f"127.0.0.1:{free_port()}")
-        self._home = home
-        self._directory = directory
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        properties = self._directory / "server.properties"
-        data = self._directory / "data"
-        port = self.address.rpartition(":")[2]
-        if not properties.exists():
-            text = PROPERTIES.format(port=port, controller=free_port(), data=data)
-            properties.write_text(text, encoding="utf-8")
-            identity = "MkU3OEVBNTcwNTJENDM2Qk"
-            tool = ["kafka.tools.StorageTool", "format", "-c", str(properties), "-t", identity]
-            subprocess.run(self._java(*tool), check=True, capture_output=True)
-        with (self._directory / "kafka.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                self._java("kafka.Kafka", str(properties)), stdout=log, stderr=subprocess.STDOUT
-            )
-        wait_until(self._answers, START_SECONDS, f"Kafka answers, see {self._directory}/kafka.log")
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(20)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
-
-    def _java(self, *arguments: str) -> list[str]:
-        return ["java", "-Xmx384m", "-cp", f"{self._home}/libs/*", *arguments]
-
-    def _answers(self) -> bool:
-        assert self._process is not None
-        if self._process.poll() is not None:
-            pytest.fail(f"Kafka ended by itself, see {self._directory}/kafka.log")
-        try:
-            AdminClient({"bootstrap.servers": self.address, "log_level": 0}).list_topics(timeout=1)
-        except KafkaException:
-            return False
-        return True
+class RealKafka(KafkaServer, Broker):
+    """One Apache Kafka node on loopback, with what tests do to a broker."""
 
 
 class Embedded(Broker):
@@ -197,18 +123,15 @@ class Embedded(Broker):
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A real Kafka, or the test is skipped saying how to give it one."""
-    address, home = os.environ.get("QUALM_TEST_BROKER"), os.environ.get("KAFKA_HOME")
-    if address:
+    if address := os.environ.get("QUALM_TEST_BROKER"):
         yield Broker(address)
         return
-    if not home:
-        pytest.skip(HOW)
-    if not list(Path(home).glob("libs/*.jar")) or shutil.which("java") is None:
-        pytest.skip(f"{HOW}; KAFKA_HOME={home} has no libs/*.jar, or there is no java")
-    server = KafkaServer(Path(home), tmp_path_factory.mktemp("kafka"))
-    server.start()
-    yield server
-    server.stop()
+    try:
+        found = home()
+    except KafkaError as error:
+        pytest.skip(str(error))
+    with RealKafka(found, tmp_path_factory.mktemp("kafka")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
