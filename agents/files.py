@@ -14,7 +14,9 @@ import zstandard
 from agents.records import RecordBatch
 
 BLOCK: Final = 1 << 20  # bytes read at once
-PIECE: Final = 1 << 11  # bytes of zstd unpacked at once: 4 of them can stand for 128 KiB, so that is at most 64 MiB
+PIECE: Final = (
+    1 << 11
+)  # bytes of zstd unpacked at once: 4 of them can stand for 128 KiB, so that is at most 64 MiB
 BATCH: Final = 4096  # lines
 LINE_LIMIT: Final = 16 * 1024 * 1024 + 1  # bytes of a line that are kept: one more than any decoder takes
 
@@ -24,7 +26,7 @@ class InputError(Exception):
 
 
 def expand(patterns: Sequence[str]) -> list[str]:
-    """File names of the patterns, in order, sorted within a glob. Raises InputError where one matches nothing."""
+    """File names of the patterns, in order, sorted within a glob. Raises InputError where one has none."""
     names: list[str] = []
     for pattern in patterns:
         if pattern == "-" or _readable(pattern):
@@ -32,7 +34,8 @@ def expand(patterns: Sequence[str]) -> list[str]:
             continue
         if Path(pattern).is_dir():
             raise InputError(f"{pattern}: a folder; name its files, for example '{pattern.rstrip('/')}/*'")
-        found = sorted(filter(_readable, glob.glob(pattern, recursive=True)))
+        matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+        found = sorted(filter(_readable, matches))
         if not found:
             raise InputError(f"{pattern}: no such file; give files, globs, '-' or kafka://host:port/topic")
         names += found
@@ -53,19 +56,21 @@ def size(names: Sequence[str]) -> int:
 class FileReader:
     """Lines of one file as records of partition 0; the offset is the number of the line, from first_offset.
 
-    Raises InputError for a file that cannot be opened, and while reading for one that is broken off or damaged.
+    Raises InputError for a file that cannot be opened, and while reading one that is broken off or damaged.
     """
 
     def __init__(self, name: str, first_offset: int = 0) -> None:
         self.name = name
         self.offset = self._first = first_offset
         try:
-            self._raw: IO[bytes] = sys.stdin.buffer if name == "-" else Path(name).open("rb")
+            self._raw: IO[bytes] = (
+                sys.stdin.buffer if name == "-" else Path(name).open("rb")  # noqa: SIM115 - __iter__ closes it
+            )
         except OSError as error:
             raise InputError(f"{name}: cannot be opened: {error.strerror}") from None
 
     def tell(self) -> int:
-        """Bytes of the file read so far, compressed ones where it is compressed; 0 for what has no end in sight."""
+        """Bytes of the file read so far, compressed ones where it is compressed; 0 for a pipe."""
         return self._raw.tell() if self.name != "-" and self._raw.seekable() else 0
 
     def __iter__(self) -> Iterator[RecordBatch]:
@@ -74,8 +79,8 @@ class FileReader:
                 yield self._batch(lines)
         except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
             raise InputError(
-                f"{self.name}: cannot be read beyond line {self.offset - self._first:,}: {error}; give it whole, "
-                "or unpack what there is of it and give that"
+                f"{self.name}: cannot be read beyond line {self.offset - self._first:,}: {error}; "
+                "give it whole, or unpack what there is of it and give that"
             ) from None
         finally:
             if self.name != "-":
@@ -90,7 +95,7 @@ class FileReader:
 
 
 def _blocks(raw: IO[bytes]) -> Iterator[bytes]:
-    """Content in blocks, unpacked by what it is and not by its name, so that a renamed or piped file reads as well."""
+    """Content in blocks, unpacked by what it is not by its name: a renamed or piped file reads as well."""
     head = raw.peek(4)[:4] if isinstance(raw, io.BufferedReader) else b""
     if head == b"\x28\xb5\x2f\xfd":
         yield from _zstd_blocks(raw)
@@ -101,7 +106,7 @@ def _blocks(raw: IO[bytes]) -> Iterator[bytes]:
 
 
 def _zstd_blocks(raw: IO[bytes]) -> Iterator[bytes]:
-    """Frame after frame. The library's own stream reader takes a file that is broken off for one that has ended."""
+    """Frame after frame: the library's own stream reader takes a file that is broken off for a whole one."""
     decompressor = zstandard.ZstdDecompressor()
     frame = None
     piece = raw.read(PIECE)

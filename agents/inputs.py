@@ -65,22 +65,28 @@ class Inputs:
 
 
 def labels_from(path: Path | None) -> Labels | None:
-    """The labels of a file, if one is given. Raises InputError and ValueError, which say what is wrong with it."""
+    """The labels of a file, if one is given. Raises InputError and ValueError, which say what is wrong."""
     if path is None:
         return None
     try:
         return read_labels(path)
     except UnicodeDecodeError:
         raise InputError(f"{path}: not UTF-8 text; labels are a CSV file with a header") from None
+    except TypeError:  # what csv gives for the missing end of a row
+        raise InputError(f"{path}: a row has fewer columns than the header") from None
 
 
 def writable(path: Path) -> None:
-    """Find out before long work whether a file can be written. Raises InputError; leaves an existing file as it is."""
+    """Find out before long work whether a file can be written, and leave it as it is. Raises InputError."""
     existed = path.exists()
+    if existed and not (path.is_file() or path.is_dir()):
+        return  # a pipe or device: opening it is felt at its other end
     try:
         with path.open("ab"):
             pass
         if not existed:
             path.unlink()
     except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}; name a file in an existing folder") from None
+        raise InputError(
+            f"{path}: cannot be written: {error.strerror}; name a file in an existing folder"
+        ) from None

@@ -1,10 +1,10 @@
-"""Replay: files or topics through the very same triage and evaluation as the worker, with figures at the end."""
+"""Replay: files or topics through the very same triage and evaluation as the worker, then figures."""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -12,13 +12,48 @@ from agents.evaluate import SalientEvaluation
 from agents.inputs import Inputs
 from agents.records import RecordBatch
 from agents.triage import PartitionTriage, TriageOutput
-from models.bundle import SCORES, Bundle
+from models.bundle import Bundle
 from models.detector import Score
 from models.evaluation import Evaluation
 from models.labels import Labels
 from schemas.alert import Alert
-from schemas.decoding import ReadOptions, TopicDecoder
+from schemas.decoding import Decoded, ReadOptions, TopicDecoder
 from schemas.salient import SalientEvent
+
+MOST_ENTITIES: Final = 2_000_000  # told apart, in about 150 MB; metrics.json says when there were more
+
+
+class EntityCount:
+    """Distinct entities, exact up to MOST_ENTITIES; names are kept as 64-bit hashes."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self.exact = True
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def add(self, names: Sequence[str]) -> None:
+        """Take the entities of some events; "" is none."""
+        if self.exact:
+            self._seen.update(map(hash, filter(None, names)))
+            self.exact = len(self._seen) < MOST_ENTITIES
+
+
+class CountingDecoder(TopicDecoder):
+    """The worker's decoder, with an eye on the entities."""
+
+    def __init__(self, options: ReadOptions, entities: EntityCount) -> None:
+        super().__init__(options)
+        self._entities = entities
+
+    def decode(
+        self, values: Sequence[bytes | None], offsets: Sequence[int], timestamps: Sequence[float | None]
+    ) -> Decoded:
+        """As TopicDecoder does."""
+        decoded = super().decode(values, offsets, timestamps)
+        self._entities.add(decoded.events.entity)
+        return decoded
 
 
 @dataclass(slots=True)
@@ -31,7 +66,9 @@ class Totals:
     salient: int = 0
     open_wires: int = 0
     alerts: int = 0
+    incidents: int = 0
     dead_letters: dict[str, int] = field(default_factory=dict)
+    entities: EntityCount = field(default_factory=EntityCount)
     seconds: float = 0.0
 
     def add(self, output: TriageOutput) -> None:
@@ -44,6 +81,11 @@ class Totals:
         for letter in output.dead:
             reason = letter.reason.split(":")[0]
             self.dead_letters[reason] = self.dead_letters.get(reason, 0) + 1
+
+
+def is_new(alert: Alert) -> bool:
+    """Whether an alert is the first of its incident."""
+    return alert.status == "firing" and alert.count == 1
 
 
 class Replay:
@@ -68,12 +110,15 @@ class Replay:
         if self._labelled:
             self.evaluation.on_scores = self._score_salient
 
-    def run(self, inputs: Inputs, on_alert: Callable[[Alert], None], on_progress: Callable[[Inputs], None]) -> None:
+    def run(
+        self, inputs: Inputs, on_alert: Callable[[Alert], None], on_progress: Callable[[Inputs], None]
+    ) -> None:
         """Read all inputs, give every alert to on_alert in order."""
         start = time.perf_counter()
         for batch in inputs:
             for alert in self._process(batch):
                 self.totals.alerts += 1
+                self.totals.incidents += is_new(alert)
                 on_alert(alert)
             on_progress(inputs)
         self.totals.seconds = time.perf_counter() - start
@@ -81,7 +126,7 @@ class Replay:
     def _process(self, batch: RecordBatch) -> list[Alert]:
         key = (batch.topic, batch.partition)
         if key not in self._partitions:
-            decoder = TopicDecoder(self._options)
+            decoder = CountingDecoder(self._options, self.totals.entities)
             self._partitions[key] = PartitionTriage(self.bundle, decoder, batch.topic, batch.partition)
         output = self._partitions[key].process(batch)
         self.totals.add(output)
@@ -99,9 +144,13 @@ class Replay:
             salient = np.zeros(result.rows, bool)
             salient[result.salient_rows] = True
             self._figures.prefiltered(
-                sources, entities, result.context.time.tolist(), result.logits.tolist(),
-                prefilter.p_values(result.logits).tolist(), salient.tolist(),
-            )  # fmt: skip
+                sources,
+                entities,
+                result.context.time.tolist(),
+                result.logits.tolist(),
+                prefilter.p_values(result.logits).tolist(),
+                salient.tolist(),
+            )
 
     def _score_salient(self, events: Sequence[SalientEvent], scores: Sequence[Score]) -> None:
         for event, score in zip(events, scores, strict=True):
@@ -112,6 +161,8 @@ class Replay:
         totals = self.totals
         return {
             "events": totals.events,
+            "entities": len(totals.entities),
+            "entities_exact": totals.entities.exact,
             "seconds": totals.seconds,
             "events_per_second": totals.events / totals.seconds if totals.seconds else None,
             "gate": {
@@ -121,9 +172,11 @@ class Replay:
                 "circuits": totals.salient,
             },
             "alerts": totals.alerts,
+            "incidents": totals.incidents,
             "dead_letters": totals.dead_letters,
             "device": self.evaluation.device,
             **self._figures.report(totals.events),
+            **({} if self._labelled else {"false_alarms_per_10k_events": None}),
             "bundle": self.bundle.digest,
             "qualm": version("qualm"),
         }

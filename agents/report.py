@@ -8,18 +8,32 @@ from schemas.alert import Alert, rfc3339
 
 ALERTS: Final = 200
 _STYLE: Final = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
+body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}
+body{color:#1b1f24;background:#fff}
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #d8dee4;vertical-align:top}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}code{font-size:.85em;overflow-wrap:anywhere}
-.tiles{display:flex;flex-wrap:wrap;gap:1rem}.tile{border:1px solid #d8dee4;border-radius:6px;padding:.6rem 1rem}
+.tiles{display:flex;flex-wrap:wrap;gap:1rem}
+.tile{border:1px solid #d8dee4;border-radius:6px;padding:.6rem 1rem}
 .tile b{display:block;font-size:1.3rem}small{color:#57606a}svg{vertical-align:middle}
+.t{white-space:nowrap}.s{overflow-wrap:anywhere;min-width:8rem}.wide{overflow-x:auto}.w{min-width:16rem}
+code{unicode-bidi:isolate}
 """
+
+
+def printable(text: str, most: int) -> str:
+    """Text of strangers, for a terminal or a page: without control characters, and cut to most letters."""
+    clean = "".join(letter if letter.isprintable() else " " for letter in text[: most + 1])
+    return clean if len(clean) <= most else clean[: most - 1] + "…"
+
+
+def _text(text: str, most: int = 200) -> str:
+    return escape(printable(text, most))
 
 
 def _number(value: Any, digits: int = 3) -> str:
     if value is None:
-        return "–"
+        return "-"
     return f"{value:,.{digits}f}" if isinstance(value, float) else f"{value:,}"
 
 
@@ -36,7 +50,8 @@ def _bar(value: float | None, interval: Sequence[float] | None) -> str:
         low, high = (160 * bound for bound in interval)
         line = f'<line x1="{low:.1f}" x2="{high:.1f}" y1="7" y2="7" stroke="#1b1f24" stroke-width="2"/>'
     return (
-        f'<svg width="160" height="14" role="img" aria-label="{value:.3f}"><rect width="160" height="14" fill="#eef1f4"/>'
+        f'<svg width="160" height="14" role="img" aria-label="{value:.3f}">'
+        '<rect width="160" height="14" fill="#eef1f4"/>'
         f'<rect width="{160 * value:.1f}" height="14" fill="#6ea8fe"/>{line}</svg>'
     )
 
@@ -48,47 +63,72 @@ def _ablation(metrics: dict[str, Any]) -> str:
             return "<p>No labels were given, or none names an entity of these events.</p>"
         interval = figures["interval95"].get("f1")
         cells = "".join(
-            f'<td class="n">{_number(figures[key])}</td>' for key in ("precision", "recall", "f1", "average_precision", "roc_auc")
+            f'<td class="n">{_number(figures[key])}</td>'
+            for key in ("precision", "recall", "f1", "average_precision", "roc_auc")
         )
         rows.append(f"<tr><td>{escape(name)}</td>{cells}<td>{_bar(figures['f1'], interval)}</td></tr>")
     head = "".join(f'<th class="n">{name}</th>' for name in ("precision", "recall", "F1", "AP", "ROC AUC"))
-    return f"<table><tr><th>score</th>{head}<th>F1 with 95% interval</th></tr>{''.join(rows)}</table>"
+    head = f"<tr><th>score</th>{head}<th>F1 with 95% interval</th></tr>"
+    return f"<div class='wide'><table>{head}{''.join(rows)}</table></div>"
 
 
 def _alert_rows(alerts: Sequence[Alert]) -> str:
     rows = []
     for alert in alerts[:ALERTS]:
-        why = ", ".join(f"{d.name} {d.value:.1f} (usual {d.expected:.1f})" for d in alert.features)
+        why = ", ".join(
+            f"{each.name} {each.value:.1f} (usual {each.expected:.1f})" for each in alert.features
+        )
+        date, time = rfc3339(alert.time)[:19].split("T")
         rows.append(
-            f"<tr><td>{escape(rfc3339(alert.time)[:19])}</td><td>{escape(alert.kind)}</td><td>{escape(alert.source)}"
-            f"<br><small>{escape(alert.entity)}</small></td><td><code>{escape(alert.example[:300])}</code><br>"
-            f'<small>{escape(why)}</small></td><td class="n">{alert.p_value:.2g}</td></tr>'
+            f'<tr><td class="t"><small>{date}</small><br>{time}</td><td>{escape(alert.kind)}</td>'
+            f'<td class="s">{_text(alert.source)}<br><small>{_text(alert.entity)}</small></td>'
+            f'<td class="w"><code>{_text(alert.example, 300)}</code><br><small>{escape(why)}</small></td>'
+            f'<td class="n">{alert.p_value:.2g}</td></tr>'
         )
     return "".join(rows)
 
 
-def render(metrics: dict[str, Any], alerts: Sequence[Alert], title: str) -> str:
-    """The page, from metrics.json and the first firing alerts."""
-    entity, gate = metrics["entity"], metrics["gate"]
-    tiles = "".join(
-        _tile(name, value)
-        for name, value in (
-            ("events", _number(metrics["events"])),
-            ("events per second", _number(metrics["events_per_second"], 0)),
-            ("past the prefilter", _number(100 * (gate["prefilter_rate"] or 0.0), 2) + " %"),
-            ("circuits", _number(gate["circuits"])),
-            ("open wires", _number(gate["mean_open_wires"], 1)),
-            ("alerts", _number(metrics["alerts"])),
+def _tiles(metrics: dict[str, Any]) -> str:
+    gate, entity = metrics["gate"], metrics["entity"]
+    tiles = [
+        ("events", _number(metrics["events"])),
+        ("entities", _number(metrics["entities"]) + ("" if metrics["entities_exact"] else " or more")),
+        ("events per second", _number(metrics["events_per_second"], 0)),
+        ("past the prefilter", _number(100 * (gate["prefilter_rate"] or 0.0), 2) + " %"),
+        ("circuits", _number(gate["circuits"])),
+        ("open wires, mean", _number(gate["mean_open_wires"], 1)),
+        ("incidents", _number(metrics["incidents"])),
+        ("alerts", _number(metrics["alerts"])),
+    ]
+    if entity["n"]:
+        tiles += [
             ("entity F1", _number(entity["f1"])),
             ("false alarms per 10k events", _number(metrics["false_alarms_per_10k_events"], 2)),
-        )
-    )
+        ]
+    if metrics["dead_letters"]:
+        tiles.append(("records not used", _number(sum(metrics["dead_letters"].values()))))
+    return f"<div class='tiles'>{''.join(_tile(name, value) for name, value in tiles)}</div>"
+
+
+def _alert_table(metrics: dict[str, Any], alerts: Sequence[Alert]) -> str:
+    if not alerts:
+        return "<p>None.</p>"
+    shown, all_of_them = min(len(alerts), ALERTS), metrics["incidents"]
+    which = f"All {shown:,}" if shown == all_of_them else f"The first {shown:,} of {all_of_them:,}"
+    head = "<th>time, UTC</th><th>kind</th><th>source, entity</th><th>what and why</th><th class='n'>p</th>"
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
-        f"<h1>{escape(title)}</h1><div class='tiles'>{tiles}</div>"
+        f"<p><small>{which}, by their first alert.</small></p>"
+        f"<div class='wide'><table><tr>{head}</tr>{_alert_rows(alerts)}</table></div>"
+    )
+
+
+def render(metrics: dict[str, Any], alerts: Sequence[Alert], title: str) -> str:
+    """The page, from metrics.json and the first alerts of incidents."""
+    made_by = f"bundle {metrics['bundle'][:16]}, qualm {metrics['qualm']}, circuits on {metrics['device']}"
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{_text(title)}</title><style>{_STYLE}</style><h1>{_text(title)}</h1>{_tiles(metrics)}"
         f"<h2>What each stage adds, per entity</h2>{_ablation(metrics)}"
-        f"<h2>Alerts</h2><p><small>The first {min(len(alerts), ALERTS)} incidents.</small></p><table><tr><th>time</th>"
-        f"<th>kind</th><th>source, entity</th><th>what and why</th><th class='n'>p</th></tr>{_alert_rows(alerts)}</table>"
-        f"<p><small>bundle {escape(metrics['bundle'][:16])}, qualm {escape(metrics['qualm'])}, circuits on "
-        f"{escape(metrics['device'])}</small></p></html>\n"
+        f"<h2>Incidents</h2>{_alert_table(metrics, alerts)}<p><small>{_text(made_by)}</small></p></html>\n"
     )

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from agents.inputs import InputError, Inputs
-from models.bundle import Bundle
+from agents.inputs import InputError, Inputs, writable
+from models.bundle import MANIFEST, Bundle
 from models.labels import Labels
 from models.training import FAULT_WEIGHT, FIT_SHARE, TrainingOptions, train
 from models.training_rows import build
@@ -17,7 +17,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def read_events(inputs: Inputs, options: ReadOptions, progress: Progress) -> EventBatch:
-    """All events of the inputs in order of time. Raises InputError for more than MOST_EVENTS."""
+    """All events of the inputs in order of time. Raises InputError for none or more than MOST_EVENTS."""
     decoders: dict[tuple[str, int], TopicDecoder] = {}
     columns: list[list[object]] = [[] for _ in EventBatch.__slots__]
     for batch in inputs:
@@ -28,7 +28,11 @@ def read_events(inputs: Inputs, options: ReadOptions, progress: Progress) -> Eve
         if len(columns[0]) > MOST_EVENTS:
             raise InputError(f"more than {MOST_EVENTS:,} events: train on a shorter stretch of time")
         progress("read", inputs.done, inputs.total)
-    events = EventBatch(*columns)  # type: ignore[arg-type] - the columns are EventBatch's own, in its order
+    if not columns[0]:
+        raise InputError(
+            f"none of the {inputs.records:,} records could be read as a log event; check --format and --line"
+        )
+    events = EventBatch(*columns)  # type: ignore[arg-type]  # the columns are EventBatch's own, in its order
     return events if len(decoders) < 2 else _by_time(events)
 
 
@@ -46,11 +50,21 @@ def run_training(
     out: Path,
     progress: Progress,
 ) -> Bundle:
-    """Read, train, and write the bundle to a folder. Raises InputError and ValueError, which say what to do."""
+    """Read, train, write the bundle to a folder. Raises InputError and ValueError, which say what to do."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        writable(out / MANIFEST)
+    except OSError as error:
+        raise InputError(
+            f"{out}: no bundle can be written there: {error.strerror}; choose another --out"
+        ) from None
     events = read_events(inputs, reading, progress)
     remembered = {
-        "format": reading.format, "line": reading.line, "entity_field": reading.entity_field,
-        "entity_pattern": reading.entity_pattern, "source_field": reading.source_field,
-    }  # fmt: skip
+        "format": reading.format,
+        "line": reading.line,
+        "entity_field": reading.entity_field,
+        "entity_pattern": reading.entity_pattern,
+        "source_field": reading.source_field,
+    }
     rows = build(events, labels, options.seed, FIT_SHARE, FAULT_WEIGHT, options.cold, remembered, progress)
     return train(rows, options, progress).save(out)

@@ -28,7 +28,7 @@ LIMIT_SECONDS: Final = 300.0
 def run(events: int, broker: str | None) -> list[dict[str, Any]]:
     """Rows {method, format, broker, workers, events, events_per_second, p50_ms, p99_ms, alerts, rss_mb}.
 
-    events_per_second: a backlog of JSON events, from the first to the last one triaged, circuits and alerts included.
+    events_per_second: a backlog of JSON events, from the first to the last one triaged, circuits and alerts too.
     p50_ms, p99_ms: from a log record's timestamp to that of its alert, while events come at PACE per second.
     Raises KafkaError where there is no broker to be had.
     """
@@ -54,7 +54,9 @@ def _measure(address: str, folder: Path, events: int) -> dict[str, Any]:
     duration = total / 55.0
     stream = simulate(23, duration * 1.2, 50.0, DEMO_START, demo_incidents(duration))
     payloads = ((event.trace_id.encode() or event.service.encode(), event.encode()) for event in stream)
-    producer = Producer({"bootstrap.servers": address, "linger.ms": 5, "queue.buffering.max.messages": 2_000_000})
+    producer = Producer(
+        {"bootstrap.servers": address, "linger.ms": 5, "queue.buffering.max.messages": 2_000_000}
+    )
     _produce(producer, name, islice(payloads, WARM))
     settings = {f"QUALM_{key}": value for key, value in topics.items()}
     settings |= {"QUALM_BROKER": address, "QUALM_GROUP": name}
@@ -78,7 +80,9 @@ def _measure(address: str, folder: Path, events: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _produce(producer: Producer, topic: str, payloads: Iterator[tuple[bytes, bytes]], pace: float = 0.0) -> None:
+def _produce(
+    producer: Producer, topic: str, payloads: Iterator[tuple[bytes, bytes]], pace: float = 0.0
+) -> None:
     start = time.monotonic()
     for number, (key, value) in enumerate(payloads):
         producer.produce(topic, value, key)
@@ -99,7 +103,9 @@ def _wait_for(worker: WorkerProcess, events: int) -> None:
     while _triaged(worker) < events:
         worker.check()
         if time.monotonic() > deadline:
-            raise RuntimeError(f"the worker triaged {_triaged(worker)} of {events} events in {LIMIT_SECONDS:.0f} s")
+            raise RuntimeError(
+                f"the worker triaged {_triaged(worker)} of {events} events in {LIMIT_SECONDS:.0f} s"
+            )
         time.sleep(0.02)
 
 
@@ -110,7 +116,7 @@ def _resident_mb(pid: int) -> float:
 
 
 def _latencies(address: str, logs: str, alerts: str, paced_from: int) -> tuple[list[float], int]:
-    """Milliseconds from log record to alert for the alerts on paced events, and how many alerts there were."""
+    """Milliseconds from log record to alert for alerts on paced events, and how many alerts there were."""
     sent = {(m.partition(), m.offset()): m.timestamp()[1] for m in _read(address, logs)}
     newest = sorted(sent.values())[paced_from:]
     if not newest:
@@ -133,7 +139,9 @@ def _read(address: str, topic: str) -> list[Any]:
         consumer.assign([TopicPartition(topic, n, 0) for n, end in ends.items() if end > 0])
         messages: list[Any] = []
         while len(messages) < sum(ends.values()):
-            messages += [message for message in consumer.consume(10_000, timeout=5.0) if message.error() is None]
+            messages += [
+                message for message in consumer.consume(10_000, timeout=5.0) if message.error() is None
+            ]
         return messages
     finally:
         consumer.close()

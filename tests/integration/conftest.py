@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,7 +19,11 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from prometheus_client.parser import text_string_to_metric_families
 
 from agents.embedded_broker import EmbeddedBroker
+from agents.worker_process import free_port
 from benchmarks.kafka_server import KafkaError, KafkaServer, home
+
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
     """Poll a condition; fail the test with ``what`` when it does not hold in time."""
@@ -30,12 +32,6 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None
         if time.monotonic() > deadline:
             pytest.fail(f"not within {seconds:.0f} s: {what}")
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

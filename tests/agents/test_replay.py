@@ -1,0 +1,137 @@
+"""Replay: the alerts of the worker's code, however the records were cut, with labels or without."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents import replay as replay_module
+from agents.evaluate import SalientEvaluation
+from agents.files import FileReader
+from agents.inputs import Inputs
+from agents.replay import EntityCount, Replay
+from agents.settings import load_settings
+from agents.simulation import DEMO_START, demo_incidents, simulate, truths, write_file, write_labels
+from agents.triage import PartitionTriage
+from models.bundle import SCORES, Bundle
+from models.labels import read_labels
+from schemas.decoding import ReadOptions, TopicDecoder
+
+DURATION = 400.0
+KEYS = {
+    "events",
+    "entities",
+    "seconds",
+    "events_per_second",
+    "entity",
+    "false_alarms_per_10k_events",
+    "delay_seconds",
+    "gate",
+    "ablation",
+    "bundle",
+    "qualm",
+}
+FIGURES = {"precision", "recall", "f1", "average_precision", "roc_auc", "n_positive", "n"}
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return Bundle.default()
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some thousand events with incidents in them, and their labels beside them."""
+    path = tmp_path_factory.mktemp("logs") / "logs.jsonl"
+    incidents = demo_incidents(DURATION)
+    write_file(str(path), simulate(3, DURATION, 20.0, DEMO_START, incidents))
+    write_labels(str(path.with_suffix(".csv")), truths(incidents, DEMO_START))
+    with path.open("ab") as file:
+        file.write(b'\n{"broken": \n')
+    return path
+
+
+def replayed(bundle: Bundle, logs: Path, labels: Path | None) -> tuple[list[bytes], dict[str, Any]]:
+    alerts: list[bytes] = []
+    replay = Replay(bundle, ReadOptions(), read_labels(labels) if labels else None)
+    inputs = Inputs([str(logs)], load_settings())
+    replay.run(inputs, lambda alert: alerts.append(alert.encode()), lambda _: None)
+    return alerts, replay.metrics()
+
+
+@pytest.mark.parametrize("batch", [100_000, 997, 64])
+def test_alerts_do_not_depend_on_batching(bundle: Bundle, logs: Path, batch: int) -> None:
+    """Cut like a worker might: other record batches, and other micro-batches of salient events."""
+    expected, _ = replayed(bundle, logs, None)
+    assert expected
+    triage = PartitionTriage(bundle, TopicDecoder(ReadOptions()), "file", 0)
+    evaluation = SalientEvaluation(bundle)
+    alerts = []
+    for read in FileReader(str(logs)):
+        for start in range(0, len(read), batch):
+            salient = triage.process(read[start : start + batch]).salient
+            for first in range(0, len(salient), 7):
+                alerts += evaluation.process(salient[first : first + 7])
+    assert [alert.encode() for alert in alerts] == expected
+
+
+def test_labels_never_change_an_alert(bundle: Bundle, logs: Path) -> None:
+    without, plain = replayed(bundle, logs, None)
+    with_labels, labelled = replayed(bundle, logs, logs.with_suffix(".csv"))
+    assert without == with_labels
+    assert plain["gate"] == labelled["gate"]
+
+
+def test_metrics_have_the_keys_that_programs_rely_on(bundle: Bundle, logs: Path) -> None:
+    _, metrics = replayed(bundle, logs, logs.with_suffix(".csv"))
+    json.dumps(metrics, allow_nan=False)
+    assert metrics.keys() >= KEYS | {"event"}
+    assert metrics["entity"].keys() == metrics["event"].keys() == FIGURES
+    assert metrics["delay_seconds"].keys() == {"p50", "p90"}
+    assert metrics["gate"].keys() == {"prefilter_rate", "salient_rate", "mean_open_wires", "circuits"}
+    assert tuple(metrics["ablation"]) == SCORES
+    for figures in metrics["ablation"].values():
+        assert figures.keys() == FIGURES | {"interval95"}
+        for low, high in figures["interval95"].values():
+            assert 0.0 <= low <= high <= 1.0
+    assert metrics["bundle"] == bundle.digest
+    assert sum(metrics["dead_letters"].values()) == 2
+    assert 0 < metrics["incidents"] <= metrics["alerts"]
+
+
+def test_without_labels_there_are_no_figures_and_no_invented_ones(bundle: Bundle, logs: Path) -> None:
+    _, metrics = replayed(bundle, logs, None)
+    assert metrics.keys() >= KEYS
+    assert "event" not in metrics
+    assert metrics["entity"]["f1"] is None
+    assert metrics["entity"]["n"] == 0
+    assert metrics["false_alarms_per_10k_events"] is None
+    assert metrics["delay_seconds"] == {"p50": None, "p90": None}
+
+
+def test_entities_are_counted_once_each(bundle: Bundle, logs: Path) -> None:
+    _, metrics = replayed(bundle, logs, None)
+    lines = [json.loads(line) for line in logs.read_bytes().splitlines()[:-2]]
+    assert metrics["events"] == len(lines)
+    assert metrics["entities"] == len({line["trace_id"] for line in lines if line.get("trace_id")})
+    assert metrics["entities_exact"] is True
+
+
+def test_counting_entities_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay_module, "MOST_ENTITIES", 100)
+    count = EntityCount()
+    count.add(["", "a", "a", "b"])
+    assert (len(count), count.exact) == (2, True)
+    for start in range(0, 1000, 10):
+        count.add([str(number) for number in range(start, start + 10)])
+    assert not count.exact
+    assert 100 <= len(count) < 110
+
+
+def test_a_bundle_of_another_rate_gives_other_alerts(bundle: Bundle, logs: Path) -> None:
+    strict = replace(bundle, manifest=bundle.manifest.model_copy(update={"false_alarm_rate": 1e-5}))
+    assert len(replayed(strict, logs, None)[0]) < len(replayed(bundle, logs, None)[0])
