@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -44,7 +44,7 @@ def reading_options(command: Command) -> Command:
     return command
 
 
-def _reading(remembered: dict[str, str | None], given: dict[str, Any]) -> "ReadOptions":
+def _reading(remembered: Mapping[str, str | None], given: Mapping[str, Any]) -> "ReadOptions":
     """What the command line says about reading, and where it says nothing, what the bundle remembers."""
     from schemas.decoding import ReadOptions
 

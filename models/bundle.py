@@ -1,4 +1,7 @@
-"""A trained detector on disk: JSON, safetensors and ONNX, with a digest over all; no pickle, nothing that runs code."""
+"""A trained detector on disk: JSON, safetensors and ONNX, with a digest over all.
+
+No pickle, nothing that runs code.
+"""
 
 import hashlib
 import json
@@ -15,7 +18,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from models.calibration import Calibration
+from models.circuit_spec import CircuitSpec, checked_weights
+from models.context import Context
 from models.features import NAMES, WIDTH
+from models.onnx_model import OnnxModel
+from models.templates import TemplateMiner
+from models.twin import twin_hidden
 
 FORMAT: Final = 1
 MANIFEST: Final = "bundle.json"
@@ -33,7 +41,7 @@ Arrays = dict[str, NDArray[np.generic]]
 
 
 class BundleError(Exception):
-    """A bundle that is missing, damaged, foreign or of another version; the text says which and what to do."""
+    """A bundle that is missing, damaged, foreign or of another version; the text says what to do."""
 
 
 class Manifest(BaseModel):
@@ -47,24 +55,32 @@ class Manifest(BaseModel):
     wires: int = Field(ge=1, le=24)
     layers: int = Field(ge=0, le=64)
     preset: str
-    entity_timeout: float = Field(gt=0, allow_inf_nan=False, description="seconds without events that end an entity")
+    entity_timeout: float = Field(
+        gt=0, allow_inf_nan=False, description="seconds without events that end an entity"
+    )
     salience_budget: float = Field(gt=0, le=1)
     prefilter_threshold: float = Field(allow_inf_nan=False)
     false_alarm_rate: float = Field(gt=0, lt=1, description="alert when the p-value is at most this")
     merges: list[str] = Field(max_length=100_000)
-    reading: dict[str, str | None] = Field(description="how lines were read in training; the default for replay")
+    reading: dict[str, str | None] = Field(
+        description="how lines were read in training; the default for replay"
+    )
     training: dict[str, Any] = Field(description="what it was trained on, for people")
     calibrated_on: int = Field(ge=1, description="normal events behind the p-values")
     files: dict[str, str] = Field(default_factory=dict, description="SHA-256 of every other file")
+
+
+class _Header(BaseModel):
+    format: int
 
 
 @dataclass(frozen=True)
 class Bundle:
     """What training makes and triage and evaluation use.
 
-    weights: prefilter.weight (d,), prefilter.bias (3,), gate.tau (n,), gate.alpha (n,), circuit.weights, twin.*,
-    typical (d,): the 95th percentile of each feature on normal events. context: what Context.dump() wrote, empty
-    for a bundle that starts cold. models: ONNX files by name.
+    weights: prefilter.weight (d,), prefilter.bias (3,), gate.tau (n,), gate.alpha (n,), circuit.weights,
+    twin.*, typical (d,): the 95th percentile of each feature on normal events. context: what Context.dump()
+    wrote, empty for a bundle that starts cold. models: ONNX files by name.
     """
 
     manifest: Manifest
@@ -91,11 +107,18 @@ class Bundle:
         manifest = _manifest(path, content[MANIFEST])
         for name in FILES:
             if hashlib.sha256(content[name]).hexdigest() != manifest.files.get(name):
-                raise BundleError(f"{path}: {name} is damaged (its digest does not match); train or copy it again")
+                raise BundleError(
+                    f"{path}: {name} is damaged (its digest does not match); train or copy it again"
+                )
         try:
             weights, context = load(content[WEIGHTS]), load(content[CONTEXT])
             _check_weights(weights, manifest)
-        except (SafetensorError, ValueError, KeyError) as error:
+            _check_calibrations(weights)
+            _check_context(context, manifest)
+            for name in FILES:
+                if name.endswith(".onnx"):
+                    _check_model(name, content[name], manifest.wires)
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise BundleError(f"{path}: the weights cannot be used: {error}") from None
         calibrations = {name: _calibration(name, weights, manifest) for name in SCORES}
         models = {name: content[name] for name in FILES if name.endswith(".onnx")}
@@ -147,13 +170,14 @@ def _read(path: Path, name: str) -> bytes:
 
 def _manifest(path: Path, text: bytes) -> Manifest:
     try:
+        found = _Header.model_validate_json(text).format
+        if found != FORMAT:
+            raise BundleError(f"{path}: bundle format {found}, this qualm reads {FORMAT}; train it again")
         manifest = Manifest.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise BundleError(f"{path}: {MANIFEST} is not a qualm bundle ({where}: {first['msg']})") from None
-    if manifest.format != FORMAT:
-        raise BundleError(f"{path}: bundle format {manifest.format}, this qualm reads {FORMAT}; train it again")
     if tuple(manifest.features) != NAMES:
         raise BundleError(f"{path}: trained on other features than this qualm computes; train it again")
     return manifest
@@ -166,13 +190,44 @@ def _check_weights(weights: Mapping[str, NDArray[np.generic]], manifest: Manifes
         "gate.tau": (manifest.wires,),
         "gate.alpha": (manifest.wires,),
         "typical": (WIDTH,),
+        **_twin_shapes(CircuitSpec(manifest.wires, manifest.layers, manifest.preset)),
     }
     for name, shape in shapes.items():
         if name not in weights or weights[name].shape != shape:
             raise ValueError(f"{name} is missing or not of shape {shape}")
-    for score in SCORES:
-        if weights[f"calibration.{score}"].ndim != 1 or weights[f"tail.{score}"].shape not in ((0,), (2,)):
-            raise ValueError(f"calibration of {score} is of the wrong shape")
     for name, array in weights.items():
         if not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array).all():
             raise ValueError(f"{name} holds values that are no finite numbers")
+    spec = CircuitSpec(manifest.wires, manifest.layers, manifest.preset)
+    checked_weights(spec, weights["circuit.weights"])
+
+
+def _twin_shapes(spec: CircuitSpec) -> dict[str, tuple[int, ...]]:
+    wires, hidden = spec.wires, twin_hidden(spec)
+    return {
+        "twin.inner.weight": (hidden, wires),
+        "twin.inner.bias": (hidden,),
+        "twin.outer.weight": (wires, hidden),
+        "twin.outer.bias": (wires,),
+    }
+
+
+def _check_calibrations(weights: Mapping[str, NDArray[np.generic]]) -> None:
+    for score in SCORES:
+        scores, tail = weights[f"calibration.{score}"].astype(np.float64), weights[f"tail.{score}"]
+        if scores.ndim != 1 or not len(scores) or tail.shape not in ((0,), (2,)):
+            raise ValueError(f"calibration of {score} is of the wrong shape")
+        if (np.diff(scores) < 0).any() or (len(tail) and not float(tail[1]) > 0.0):
+            raise ValueError(f"calibration of {score} is not in order")
+
+
+def _check_context(context: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> None:
+    if context:
+        Context(TemplateMiner(manifest.merges), manifest.entity_timeout).restore(context)
+
+
+def _check_model(name: str, data: bytes, wires: int) -> None:
+    inputs, outputs = (WIDTH, wires) if name == ENCODER else (2 * wires + 1, 1)
+    made = OnnxModel(data)
+    if made.width != inputs or made(np.zeros((1, inputs), np.float32)).shape != (1, outputs):
+        raise ValueError(f"{name} is not of {inputs} inputs and {outputs} outputs")

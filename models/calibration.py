@@ -1,10 +1,11 @@
 """Calibration: from scores to p-values.
 
-With labels the normal events are known, and the p-value is conformal (Vovk, Gammerman & Shafer, Algorithmic Learning
-in a Random World, 2005): the share of them that score at least as high. Without labels some events taken as normal
-are faults nobody reported, and they are just the ones that score highest: a conformal threshold lands among them.
-Then only the body of the scores is believed, and its tail is drawn out exponentially, as peaks over a threshold are in
-extreme-value theory (Pickands, Annals of Statistics 3, 1975; shape 0).
+With labels the normal events are known, and the p-value is conformal (Vovk, Gammerman & Shafer, Algorithmic
+Learning in a Random World, 2005): the share of them that score at least as high. Without labels some events
+taken as normal are faults nobody reported, and they are just the ones that score highest: a conformal
+threshold lands among them. Then only the body of the scores is believed, and its tail is drawn out
+exponentially, as peaks over a threshold are in extreme-value theory (Pickands, Annals of Statistics 3, 1975;
+shape 0).
 """
 
 from dataclasses import dataclass
@@ -13,9 +14,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-KEPT: Final = 5_000  # highest calibration scores kept; below them a p-value is known to be larger than KEPT / total
-BODY: Final = (0.9, 0.99)  # quantiles between which the scores of unlabelled events are believed to be of normal ones
-MOST_SUSPECTED: Final = 0.005  # share of the events that may be unreported faults; bounds what a heavy tail can cost
+# highest calibration scores kept, at least, and the share of them; below them a p-value is taken as 1
+KEPT: Final = 5_000
+KEPT_SHARE: Final = 0.02
+# quantiles between which the scores of unlabelled events are believed to be of normal ones
+BODY: Final = (0.9, 0.99)
+# share of the events that may be unreported faults; bounds what a heavy tail can cost
+MOST_SUSPECTED: Final = 0.005
 TRUSTED: Final = 1e-3  # unlabelled events whose p-value is below this teach nothing in training
 
 
@@ -23,8 +28,9 @@ TRUSTED: Final = 1e-3  # unlabelled events whose p-value is below this teach not
 class Calibration:
     """What normal events score.
 
-    scores (k,) float64 ascending: the highest scores of normal events; total: how many normal events there were;
-    tail: None, or (level, slope) of an exponential tail that a share of 1 - BODY[1] of normal events reaches.
+    scores (k,) float64 ascending: the highest scores of normal events; total: how many normal events there
+    were; tail: None, or (level, slope) of an exponential tail that a share of 1 - BODY[1] of normal events
+    reaches.
     """
 
     scores: NDArray[np.float64]
@@ -39,13 +45,14 @@ class Calibration:
         if unlabelled:
             low, high = np.quantile(values, BODY)
             tail = (float(high), float((high - low) / np.log((1.0 - BODY[0]) / (1.0 - BODY[1]))))
-        return cls(values[-KEPT:], len(values), tail if tail and tail[1] > 0.0 else None)
+        kept = max(KEPT, int(KEPT_SHARE * len(values)))  # always more than the tail is drawn from
+        return cls(values[-kept:], len(values), tail if tail and tail[1] > 0.0 else None)
 
     def p_values(self, scores: ArrayLike) -> NDArray[np.float64]:
         """Share (0, 1] of normal events that would score at least this high."""
         values = np.asarray(scores, np.float64)
         above = len(self.scores) - np.searchsorted(self.scores, values, side="left")
-        p = np.asarray((above + 1.0) / (self.total + 1.0))
+        p = np.where(above < len(self.scores), (above + 1.0) / (self.total + 1.0), 1.0)
         if self.tail is None:
             return p
         level, slope = self.tail

@@ -1,8 +1,9 @@
 """The context of one input partition: what it remembers, and the surprise features x of its events."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from hashlib import blake2b
+from math import isfinite
 from typing import Final
 
 import numpy as np
@@ -30,9 +31,9 @@ Names = list[tuple[str, str]]
 class Rows:
     """n rows of features: the events in order, and between them those that time alone brought.
 
-    x (n, WIDTH) float32; trigger (n,) EVENT, ENTITY_END or SILENCE; event (n,) index into the batch of the event
-    itself or of the one whose time brought the row; time, watermark (n,) seconds; template, source (n,) uint64;
-    severity (n,); names (n, NAME_BYTES) of the entity, for rows that are no event.
+    x (n, WIDTH) float32; trigger (n,) EVENT, ENTITY_END or SILENCE; event (n,) index into the batch of the
+    event itself or of the one whose time brought the row; time, watermark (n,) seconds; template, source (n,)
+    uint64; severity (n,); names (n, NAME_BYTES) of the entity, for rows that are no event.
     """
 
     x: NDArray[np.float32]
@@ -103,9 +104,13 @@ class Context:
         """Features of a batch, learning from each event after it was scored."""
         if not len(events):
             return self._rows(self._output(0), 0)
-        columns = self._columns(events)
         if self._resumed_at is not None:
-            self._resume(columns.time)
+            untimed = next((i for i, time in enumerate(events.time) if isfinite(time)), 0)
+            if untimed:  # still of the training's time, however the stream is cut into batches
+                first, second = self.update(_cut(events, 0, untimed)), self.update(_cut(events, untimed))
+                return _joined(first, second, untimed)
+            self._resume(events.time[0])
+        columns = self._columns(events)
         out = self._output(len(events))
         return self._rows(out, kernel.run(self.state, columns, out, self.entity_timeout))
 
@@ -121,6 +126,8 @@ class Context:
         ]
 
     def _columns(self, events: EventBatch) -> kernel.Input:
+        if self.miner.is_full:
+            self.miner.forget(self._templates_in_use())
         template, shapes = self.miner.mine(events.message)
         entity, names = self._entities(events.entity)
         rows, keys, numbers = _attributes(events.numbers)
@@ -140,11 +147,17 @@ class Context:
             numbers,
         )
 
+    def _templates_in_use(self) -> set[int]:
+        """Templates that rows may name which time alone brings."""
+        tables = (self.state.entities, self.state.sources)
+        return {key for table in tables for key in table["previous"].tolist()}
+
     def _sources(self, names: Sequence[str]) -> NDArray[np.uint64]:
         known = self._known_sources
-        if len(known) > 4 * SOURCES:
-            known.clear()
-            self._source_names.clear()
+        if len(known) > 4 * SOURCES:  # those in the table may still fall silent, and need their name
+            in_use = set(self.state.sources["key"].tolist())
+            known = self._known_sources = {name: key for name, key in known.items() if key in in_use}
+            self._source_names = {key: name for name, key in known.items()}
         for name in set(names) - known.keys():
             known[name] = template_id(name)
             self._source_names[known[name]] = name
@@ -161,7 +174,9 @@ class Context:
         return kernel.hash_names(names), names
 
     def _output(self, n: int) -> kernel.Output:
-        size = n + (ENTITIES + SOURCES if n else 0)  # every waiting entity may end, every source fall silent
+        # Every waiting entity may end and every source fall silent, and after them
+        # those that these events wake.
+        size = 3 * n + ENTITIES + SOURCES if n else 0
         return kernel.Output(
             np.empty((size, WIDTH), np.float32),
             np.empty(size, np.int8),
@@ -176,7 +191,10 @@ class Context:
 
     @staticmethod
     def _rows(out: kernel.Output, n: int) -> Rows:
-        return Rows(*(column[:n] for column in out))
+        return Rows(
+            out.x[:n], out.trigger[:n], out.event[:n], out.time[:n], out.watermark[:n],
+            out.template[:n], out.source[:n], out.severity[:n], out.names[:n],
+        )  # fmt: skip
 
     def dump(self) -> dict[str, NDArray[np.generic]]:
         """What was learnt, without the live entities, as compact arrays for a bundle."""
@@ -202,20 +220,19 @@ class Context:
                 raise ValueError(f"context table {name} is of another version")
             if len(slots) and (slots.min() < 0 or slots.max() >= len(table)):
                 raise ValueError(f"context table {name} does not fit")
-            table[slots] = np.ascontiguousarray(records).view(table.dtype).reshape(-1)
+            table[slots] = _records(name, records, table.dtype)
         clock = arrays.get("clock")
         if clock is None or clock.dtype != np.uint8 or clock.shape != (kernel.CLOCK.itemsize,):
             raise ValueError("context clock is missing or of another version")
-        self.state.clock[:] = np.ascontiguousarray(clock).view(kernel.CLOCK)
+        self.state.clock[:] = _records("clock", clock.reshape(1, -1), kernel.CLOCK)
         self._resumed_at = self.watermark
 
-    def _resume(self, time: NDArray[np.float64]) -> None:
-        known = time[np.isfinite(time)]
-        if self._resumed_at is None or not len(known):
+    def _resume(self, time: float) -> None:
+        if self._resumed_at is None or not isfinite(time):
             return
-        shift = float(known[0]) - self._resumed_at
-        for name, fields in _TIMES.items():
-            for path in fields:
+        shift = time - self._resumed_at
+        for name, paths in _TIMES.items():
+            for path in paths:
                 values = getattr(self.state, name)
                 for field in path:
                     values = values[field]
@@ -225,8 +242,41 @@ class Context:
             clock[field] += shift
         clock["rates_since"] = clock["watermark"]  # how busy this stream is, it has yet to show
         clock["silence_due"] = clock["watermark"]
-        self.state.sources["silent"] = 1.0  # until they speak: who is not part of this stream is not silent in it
+        # until they speak: who is not part of this stream is not silent in it
+        self.state.sources["silent"] = 1.0
         self._resumed_at = None
+
+
+def _records(name: str, records: NDArray[np.generic], dtype: np.dtype[np.void]) -> NDArray[np.void]:
+    """Records from their bytes (n, itemsize). Raises ValueError for numbers that no stream gives."""
+    table = np.ascontiguousarray(records).view(dtype).reshape(-1)
+    for values in _numbers(table):
+        if not np.isfinite(values).all():
+            raise ValueError(f"context table {name} holds values that are no finite numbers")
+    return table
+
+
+def _numbers(table: NDArray[np.void]) -> Iterator[NDArray[np.floating]]:
+    for name in table.dtype.names or ():
+        column = table[name]
+        if column.dtype.names:
+            yield from _numbers(column)
+        elif np.issubdtype(column.dtype, np.floating):
+            yield column
+
+
+def _cut(events: EventBatch, start: int, stop: int | None = None) -> EventBatch:
+    return EventBatch(*(getattr(events, name)[start:stop] for name in EventBatch.__slots__))
+
+
+def _joined(first: Rows, second: Rows, events: int) -> Rows:
+    """Rows of two batches as those of one, the first of so many events."""
+    columns = {
+        field.name: np.concatenate([getattr(first, field.name), getattr(second, field.name)])
+        for field in fields(Rows)
+    }
+    columns["event"][len(first) :] += events
+    return Rows(**columns)
 
 
 def _attributes(

@@ -1,10 +1,10 @@
 """The surprise features of one event after the other, over tables of fixed size: the inner loop of triage.
 
 Every table is set-associative: a key lives in one bucket of WAYS slots and a new key takes the place of the
-least recently used one, so memory is bounded by construction and every access is O(1). Keys are 64-bit hashes,
-0 is an empty slot. Probabilities of seen and unseen items are Witten-Bell estimates (Witten & Bell, IEEE Trans.
-Information Theory 37, 1991): with N observations of D distinct items, an item seen c times has c/(N+D) and a new
-one D/(N+D), so in a young context, where all is new, nothing is surprising.
+least recently used one, so memory is bounded by construction and every access is O(1). Keys are 64-bit
+hashes, 0 is an empty slot. Probabilities of seen and unseen items are Witten-Bell estimates (Witten & Bell,
+IEEE Trans. Information Theory 37, 1991): with N observations of D distinct items, an item seen c times has
+c/(N+D) and a new one D/(N+D), so in a young context, where all is new, nothing is surprising.
 """
 
 from math import exp, log, log1p
@@ -36,15 +36,16 @@ EVENT, ENTITY_END, SILENCE = 0, 1, 2
 
 # Columns of x, in the order of features.FEATURES.
 (
-    F_TEMPLATE_SOURCE, F_TEMPLATE, F_AGE, F_WORD, F_ENTITY_TRANSITION, F_SOURCE_TRANSITION, F_REPEATS, F_GAP, F_END,
-    F_MISSING, F_COUNTS, F_PATH, F_DURATION, F_TEMPLATE_BURST, F_SOURCE_BURST, F_SILENCE, F_SEVERITY,
+    F_TEMPLATE_SOURCE, F_TEMPLATE, F_AGE, F_WORD, F_ENTITY_TRANSITION, F_SOURCE_TRANSITION, F_REPEATS, F_GAP,
+    F_END, F_MISSING, F_COUNTS, F_PATH, F_DURATION, F_TEMPLATE_BURST, F_SOURCE_BURST, F_SILENCE, F_SEVERITY,
     F_SEVERITY_SOURCE, F_ERROR_BURST, F_PARAMETER, F_PARAMETER_SHIFT, F_PARAMETER_NEW,
 ) = range(22)  # fmt: skip
 
 # What a hash is a hash of, so that one table holds many kinds of context.
-TAG_SOURCE, TAG_WORD, TAG_ENTITY_NEXT, TAG_SOURCE_NEXT, TAG_SEVERITY, TAG_GAP, TAG_PATH, TAG_NUMBER, TAG_VALUE = (
-    np.uint64(0xA0761D6478BD642F + 2 * i) for i in range(9)
-)
+(
+    TAG_SOURCE, TAG_WORD, TAG_ENTITY_NEXT, TAG_SOURCE_NEXT, TAG_SEVERITY, TAG_GAP, TAG_PATH, TAG_NUMBER,
+    TAG_VALUE,
+) = (np.uint64(0xA0761D6478BD642F + 2 * i) for i in range(9))  # fmt: skip
 TAG_ALL: Final = np.uint64(0xE7037ED1A0B428DB)
 TAG_DURATION: Final = np.uint64(0x8EBC6AF09C88C6E3)
 TAG_RATE: Final = np.uint64(0x1D8E4E27C47D124F)
@@ -59,21 +60,26 @@ RATE: Final = np.dtype(_RATE)
 # item in context -> number of times
 COUNT: Final = np.dtype([*_SLOT, ("n", "f8")])
 # context -> observations n with d distinct items, or n with their running mean and absolute deviation
-MOMENT: Final = np.dtype([*_SLOT, ("n", "f8"), ("d", "f8"), ("mean", "f8"), ("deviation", "f8"), ("recent", "f8")])
+MOMENT: Final = np.dtype(
+    [*_SLOT, ("n", "f8"), ("d", "f8"), ("mean", "f8"), ("deviation", "f8"), ("recent", "f8")]
+)
 TEMPLATE: Final = np.dtype([
-    *_SLOT, ("rate", RATE), ("first_seen", "f8"), ("occurrences", "f8"), ("ends", "f8"), ("repeats", "f8", (12,)),
+    *_SLOT, ("rate", RATE), ("first_seen", "f8"), ("occurrences", "f8"), ("ends", "f8"),
+    ("repeats", "f8", (12,)),
 ])  # fmt: skip
 SOURCE: Final = np.dtype([
     *_SLOT, ("rate", RATE), ("errors", RATE), ("previous", "u8"), ("events", "f8"), ("last", "f8"),
     ("longest_gap", "f8"), ("silent", "f8"),
 ])  # fmt: skip
 KIND: Final = np.dtype([
-    *_SLOT, ("ended", "f8"), ("templates", "u8", (KIND_TEMPLATES,)), ("counts", "f8", (KIND_TEMPLATES, COUNT_BINS)),
+    *_SLOT, ("ended", "f8"), ("templates", "u8", (KIND_TEMPLATES,)),
+    ("counts", "f8", (KIND_TEMPLATES, COUNT_BINS)),
 ])  # fmt: skip
 ENTITY: Final = np.dtype([
     *_SLOT, ("first", "f8"), ("last", "f8"), ("episode", "i8"), ("waiting", "i8"), ("severity", "i8"),
     ("first_template", "u8"), ("previous", "u8"), ("source", "u8"), ("path", "u8"),
-    ("templates", "u8", (ENTITY_TEMPLATES,)), ("counts", "i8", (ENTITY_TEMPLATES,)), ("name", "u1", (NAME_BYTES,)),
+    ("templates", "u8", (ENTITY_TEMPLATES,)), ("counts", "i8", (ENTITY_TEMPLATES,)),
+    ("name", "u1", (NAME_BYTES,)),
 ])  # fmt: skip
 CLOCK: Final = np.dtype([
     ("watermark", "f8"), ("start", "f8"), ("rates_since", "f8"), ("doubted", "i8"), ("accesses", "i8"),
@@ -90,7 +96,8 @@ class State(NamedTuple):
     sources: Records
     kinds: Records
     entities: Records
-    older: NDArray[np.int32]  # (entities + 1,) waiting entities as a ring, oldest first; the last slot is its head
+    # (entities + 1,) waiting entities as a ring, oldest first; the last slot is its head
+    older: NDArray[np.int32]
     newer: NDArray[np.int32]
     clock: Records  # (1,)
 
@@ -130,7 +137,9 @@ class Output(NamedTuple):
 @jit
 def mix(a: np.uint64, b: np.uint64) -> np.uint64:
     """Hash of two hashes, never 0."""
-    h = (a ^ (b + np.uint64(0x9E3779B97F4A7C15) + (a << np.uint64(6)) + (a >> np.uint64(2)))) * np.uint64(0xFF51AFD7ED558CCD)
+    h = (a ^ (b + np.uint64(0x9E3779B97F4A7C15) + (a << np.uint64(6)) + (a >> np.uint64(2)))) * np.uint64(
+        0xFF51AFD7ED558CCD
+    )
     h = h ^ (h >> np.uint64(32))
     return h | np.uint64(1)
 
@@ -165,7 +174,9 @@ def _moment(moments: Records, key: np.uint64, clock: Records) -> Records:
 
 
 @jit
-def _surprise(counts: Records, moments: Records, clock: Records, context: np.uint64, item: np.uint64) -> float:
+def _surprise(
+    counts: Records, moments: Records, clock: Records, context: np.uint64, item: np.uint64
+) -> float:
     """-log p(item | context) before this observation, which is then counted. Nats."""
     whole = _moment(moments, context, clock)
     slot, fresh = _slot(counts, mix(context, item), clock)
@@ -177,7 +188,8 @@ def _surprise(counts: Records, moments: Records, clock: Records, context: np.uin
         whole.d = distinct + 1.0
     if total == 0.0:
         return 0.0
-    return min(CAP, -log(max(distinct if fresh else seen, 0.5) / (total + distinct)))
+    surprise: float = -log(max(distinct if fresh else seen, 0.5) / (total + distinct))
+    return min(CAP, surprise)
 
 
 @jit
@@ -212,12 +224,13 @@ def _shift(moments: Records, clock: Records, context: np.uint64, floor: float) -
     if row.n < 30.0:
         return 0.0
     spread = (1.2533 * row.deviation + floor) * (RECENT / (2.0 - RECENT)) ** 0.5
-    return min(CAP, 0.5 * ((row.recent - row.mean) / spread) ** 2)
+    nats: float = 0.5 * ((row.recent - row.mean) / spread) ** 2
+    return min(CAP, nats)
 
 
 @jit
 def _burst(moments: Records, clock: Records, context: np.uint64, rate: Records, now: float) -> float:
-    """Log ratio of the rate of the last SHORT seconds to that of the last LONG ones, after counting one event.
+    """Log ratio of the rate of the last SHORT seconds to that of the last LONG ones, with this event.
 
     As a robust z, since many sources are bursty by nature; only more than usual counts.
     """
@@ -295,8 +308,9 @@ def _count_in_entity(entity: Records, template: np.uint64) -> int:
     """How often the entity has now shown the template; 0 when it has too many templates to count this one."""
     for i in range(ENTITY_TEMPLATES):
         if entity.templates[i] == template:
-            entity.counts[i] += 1
-            return entity.counts[i]
+            count: int = entity.counts[i] + 1
+            entity.counts[i] = count
+            return count
         if entity.templates[i] == 0:
             entity.templates[i] = template
             entity.counts[i] = 1
@@ -387,7 +401,7 @@ def _counts_surprise(kind: Records, entity: Records, x: NDArray[np.float32]) -> 
 def _end_features(state: State, x: NDArray[np.float32], slot: int) -> None:
     """Features of an entity that fell idle; its counts go on if it wakes up, as the next episode."""
     entity, clock = state.entities[slot], state.clock[0]
-    where, fresh = _template_slot(state, entity.previous, entity.last)
+    where, _ = _template_slot(state, entity.previous, entity.last)
     known = state.templates[where]
     x[F_END] = max(0.0, min(CAP, -log((known.ends + 0.5) / (known.occurrences + 1.0))))
     known.ends += 1.0
@@ -422,19 +436,21 @@ def _template_slot(state: State, template: np.uint64, now: float) -> tuple[int, 
 
 
 @jit
-def _emit(out: Output, at: int, trigger: int, event: int, now: float, watermark: float) -> NDArray[np.float32]:
+def _emit(
+    out: Output, at: int, trigger: int, event: int, now: float, watermark: float
+) -> NDArray[np.float32]:
     out.trigger[at] = trigger
     out.event[at] = event
     out.time[at] = now
     out.watermark[at] = watermark
-    x = out.x[at]
+    x: NDArray[np.float32] = out.x[at]
     x[:] = 0.0
     return x
 
 
 @jit
 def _pass_time(state: State, out: Output, at: int, event: int, timeout: float) -> int:
-    """Rows that the new watermark brings: entities idle for timeout seconds, silent sources. Next free row."""
+    """Rows that the new watermark brings: entities idle for timeout (s), silent sources. Next free row."""
     clock = state.clock[0]
     head = len(state.older) - 1
     slot = state.newer[head]
@@ -522,7 +538,12 @@ def _signed_log(value: float) -> float:
 
 @jit
 def _number_features(
-    moments: Records, clock: Records, x: NDArray[np.float32], context: np.uint64, number: float, measured: bool
+    moments: Records,
+    clock: Records,
+    x: NDArray[np.float32],
+    context: np.uint64,
+    number: float,
+    measured: bool,
 ) -> None:
     """How unusual a number is in its slot, and whether the last ones there are unusual together.
 
@@ -548,7 +569,8 @@ def _parameter_features(state: State, x: NDArray[np.float32], events: Input, row
             _number_features(moments, clock, x, mix(position, TAG_NUMBER), number, events.measured[row, i])
         context = mix(position, TAG_VALUE)
         whole = _moment(moments, context, clock)
-        if whole.n < 32.0 or whole.d < 0.2 * whole.n:  # else an identifier: each value is new and none is news
+        # else an identifier: each value is new and none is news
+        if whole.n < 32.0 or whole.d < 0.2 * whole.n:
             x[F_PARAMETER_NEW] = max(x[F_PARAMETER_NEW], _surprise(counts, moments, clock, context, value))
     while attribute < len(events.attribute_row) and events.attribute_row[attribute] == row:
         context = mix(mix(template, events.attribute_name[attribute]), TAG_NUMBER)
@@ -561,13 +583,15 @@ def _parameter_features(state: State, x: NDArray[np.float32], events: Input, row
 def _advance(clock: Records, time: float) -> float:
     """Event time to use for an event stamped time; the watermark follows unless the stamp is doubted."""
     if np.isnan(time):
-        return max(clock.watermark, 0.0)
+        watermark: float = 0.0 if np.isnan(clock.watermark) else clock.watermark
+        return watermark
     if np.isnan(clock.watermark):
         clock.watermark = clock.start = clock.rates_since = clock.tick = time
         return time
     if time > clock.watermark + FUTURE_JUMP and clock.doubted < FUTURE_WITNESSES:
         clock.doubted += 1
-        return clock.watermark
+        before: float = clock.watermark
+        return before
     clock.doubted = 0
     if time > clock.watermark:
         if time > clock.watermark + RESTART_GAP:
@@ -584,12 +608,14 @@ def run(state: State, events: Input, out: Output, timeout: float) -> int:
     for row in range(len(events.time)):
         now = _advance(clock, events.time[row])
         at = _pass_time(state, out, at, row, timeout)
-        x = _emit(out, at, EVENT, row, now, clock.watermark)
+        # Before the first event with a time, nothing says how far the stream is.
+        watermark = now if np.isnan(clock.watermark) else clock.watermark
+        x = _emit(out, at, EVENT, row, now, watermark)
         template = events.template[row]
         out.template[at] = template
         out.source[at] = events.source[row]
         out.severity[at] = events.severity[row]
-        slot, fresh = _template_slot(state, template, now)
+        slot, _ = _template_slot(state, template, now)
         known = state.templates[slot]
         age = max(0.0, now - known.first_seen)
         x[F_AGE] = min(CAP, max(0.0, log((max(0.0, now - clock.start) + SHORT) / (age + SHORT))))

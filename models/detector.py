@@ -1,4 +1,4 @@
-"""The detector, in its two halves: triage of every event of a partition, and evaluation of the salient ones."""
+"""The detector: triage of every event of a partition, and evaluation of the salient ones."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,10 +31,10 @@ _TRIGGERS: Final[dict[int, Trigger]] = {EVENT: "event", ENTITY_END: "entity_end"
 class TriageResult:
     """What triage makes of a batch.
 
-    salient: events for the circuit and watermark notices, in order; events, rows: counts of the input and of the
-    feature rows (time adds some); prefiltered: rows past the prefilter; open_wires: their sum over salient events;
-    watermark: event time reached (s); context: the feature rows, names: source and entity of each, logits (rows,):
-    their prefilter scores, and salient_rows: which of them are salient.
+    salient: events for the circuit and watermark notices, in order; events, rows: counts of the input and of
+    the feature rows (time adds some); prefiltered: rows past the prefilter; open_wires: their sum over
+    salient events; watermark: event time reached (s); context: the feature rows, names: source and entity of
+    each, logits (rows,): their prefilter scores, and salient_rows: which of them are salient.
     """
 
     salient: list[SalientEvent]
@@ -85,7 +85,13 @@ class Triage:
         )  # fmt: skip
 
     def _salient(
-        self, events: EventBatch, rows: Rows, row: int, wires: NDArray[np.float32], mask: NDArray[np.bool_], logit: float
+        self,
+        events: EventBatch,
+        rows: Rows,
+        row: int,
+        wires: NDArray[np.float32],
+        mask: NDArray[np.bool_],
+        logit: float,
     ) -> SalientEvent:
         index, template = int(rows.event[row]), int(rows.template[row])
         trigger = _TRIGGERS.get(int(rows.trigger[row]), "silence")
@@ -104,13 +110,14 @@ class Triage:
             severity=int(rows.severity[row]), source=source, entity=entity,
             template_id=f"{template:016x}", template=text,
             message=(events.message[index] if is_event else text)[:EXAMPLE_CHARS],
-            features=rows.x[row].tolist(), wires=wires.tolist(), open_wires=mask.astype(int).tolist(), prefilter=logit,
+            features=rows.x[row].tolist(), wires=wires.tolist(), open_wires=mask.astype(int).tolist(),
+            prefilter=logit,
         )  # fmt: skip
 
     def _with_marks(
         self, events: EventBatch, rows: Rows, chosen: NDArray[np.int64], salient: list[SalientEvent]
     ) -> list[SalientEvent]:
-        """The salient events, and between them a notice for each minute of event time while incidents may be open."""
+        """The salient events, and a notice for each minute of event time while incidents may be open."""
         minutes = np.floor(rows.watermark / MARK_EVERY)
         previous = np.concatenate(([self._last_mark], minutes[:-1]))
         crossed = np.flatnonzero(minutes > previous)
@@ -204,12 +211,18 @@ class Evaluator:
         mask = np.array([event.open_wires for event in salient], bool)
         x = np.array([event.features for event in salient])
         if wires.shape[1] != self._bundle.manifest.wires or x.shape[1] != len(NAMES):
-            raise ValueError("salient events come from a bundle of another shape; give both roles the same bundle")
+            raise ValueError(
+                "salient events come from a bundle of another shape; give both roles the same bundle"
+            )
         logit = np.array([event.prefilter for event in salient])
         return self.score_arrays(x, wires, mask, logit)
 
     def score_arrays(
-        self, x: NDArray[np.float64], wires: NDArray[np.float32], mask: NDArray[np.bool_], logit: NDArray[np.float64]
+        self,
+        x: NDArray[np.float64],
+        wires: NDArray[np.float32],
+        mask: NDArray[np.bool_],
+        logit: NDArray[np.float64],
     ) -> list[Score]:
         """The same for features (n, d), wires and mask (n, wires) and prefilter logits (n,)."""
         table = self.score_table(wires, mask, logit)

@@ -1,6 +1,6 @@
 """Figures of merit of a replay: per entity, per event, delay, false alarms, and the ablation side by side."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,7 +15,9 @@ RESAMPLES: Final = 200
 UNSEEN: Final = -1e9  # added to the prefilter's score where no circuit ran: ranks below every scored event
 
 
-def figures(truth: NDArray[np.bool_], flagged: NDArray[np.bool_], score: NDArray[np.float64]) -> dict[str, Any]:
+def figures(
+    truth: NDArray[np.bool_], flagged: NDArray[np.bool_], score: NDArray[np.float64]
+) -> dict[str, Any]:
     """Precision, recall and F1 of flagged, average precision and ROC AUC of score, against truth; all (n,).
 
     Values that the labels cannot give (no positives, no negatives) are None.
@@ -37,7 +39,7 @@ def figures(truth: NDArray[np.bool_], flagged: NDArray[np.bool_], score: NDArray
 def interval(
     truth: NDArray[np.bool_], flagged: NDArray[np.bool_], score: NDArray[np.float64], seed: int = 0
 ) -> dict[str, list[float]]:
-    """95% bootstrap intervals (Efron, 1979) of F1 and average precision over RESAMPLES resampled sets of entities."""
+    """95% bootstrap intervals (Efron, 1979) of F1 and average precision over RESAMPLES sets of entities."""
     rng = np.random.default_rng(seed)
     drawn: list[tuple[float, float]] = []
     for _ in range(RESAMPLES):
@@ -54,7 +56,9 @@ def interval(
 
 @dataclass
 class _Units:
-    """Best score so far of each labelled unit (an entity, or a source inside or outside an interval), by variant."""
+    """Best score so far of each labelled unit (an entity, or a source inside or outside an interval), by
+    variant.
+    """
 
     index: dict[str, int] = field(default_factory=dict)
     truth: list[bool] = field(default_factory=list)
@@ -128,7 +132,9 @@ class Evaluation:
                 self._event_score.append(UNSEEN + logit)
                 self._event_flag.append(False)
 
-    def scored(self, source: str, entity: str, time: float, scores: Sequence[float], p_values: Sequence[float]) -> None:
+    def scored(
+        self, source: str, entity: str, time: float, scores: Sequence[float], p_values: Sequence[float]
+    ) -> None:
         """One salient event with its score and p-value by each of SCORES."""
         at = self._unit(source, entity, time)
         if at < 0:
@@ -171,5 +177,6 @@ class Evaluation:
     def _delays(self) -> dict[str, float | None]:
         units = zip(self.units.truth, self.units.start, self.units.first_alert, strict=True)
         delays = [max(0.0, alert - start) for truth, start, alert in units if truth and alert < np.inf]
-        percentile: Callable[[float], float] = lambda q: float(np.percentile(delays, q))  # noqa: E731 - used twice
-        return {"p50": percentile(50), "p90": percentile(90)} if delays else {"p50": None, "p90": None}
+        if not delays:
+            return {"p50": None, "p90": None}
+        return {"p50": float(np.percentile(delays, 50)), "p90": float(np.percentile(delays, 90))}

@@ -1,7 +1,7 @@
 """Synthetic faults written into normal logs, so that training is supervised without labels.
 
-Every fault is a bag of rows of which at least one should be found (multiple-instance learning, Dietterich et al.,
-Artificial Intelligence 89, 1997): which row gives a missing event away is for training to discover.
+Every fault is a bag of rows of which at least one should be found (multiple-instance learning, Dietterich et
+al., Artificial Intelligence 89, 1997): which row gives a missing event away is for training to discover.
 """
 
 import random
@@ -19,8 +19,9 @@ LIMIT: Final = 500
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?=\b|[a-z%])")
 _WORD = re.compile(r"\b[A-Za-z]{3,}\b")
 _SYLLABLES: Final = (
-    "con", "re", "fa", "tim", "out", "dis", "cor", "rup", "ted", "lo", "st", "ab", "ort", "un", "ex", "pec", "de", "ni",
-    "mal", "form", "qu", "ota", "lea", "se", "sync", "par", "tial", "over", "flow", "stal", "led", "hand", "shake",
+    "con", "re", "fa", "tim", "out", "dis", "cor", "rup", "ted", "lo", "st", "ab", "ort", "un", "ex", "pec", "de",
+    "ni", "mal", "form", "qu", "ota", "lea", "se", "sync", "par", "tial", "over", "flow", "stal", "led",
+    "hand", "shake",
 )  # fmt: skip
 _PATTERNS: Final = (
     "{0} {1} while {2} {3}", "{0}: {1} {2}", "cannot {0} {1}, {2} {3}", "{0} {1} after 3 attempts",
@@ -32,9 +33,9 @@ _PATTERNS: Final = (
 class Faulty:
     """Events with faults in them.
 
-    bag (n,): the fault an event itself shows, -1 for none; entities: fault and time from which an entity's rows
-    may show it; silences: (source, start, end, fault), the times in which a source was made silent; kinds: the
-    kind of each fault.
+    bag (n,): the fault an event itself shows, -1 for none; entities: fault and time from which an entity's
+    rows may show it; silences: (source, start, end, fault), the times in which a source was made silent;
+    kinds: the kind of each fault.
     """
 
     events: EventBatch
@@ -94,7 +95,7 @@ class _Injector:
 
 
 def _drop(to: _Injector, row: int, bag: int) -> bool:
-    rows, place = to.session(row)
+    _, place = to.session(row)
     if place == 0:
         return False
     to.changed[row] = []
@@ -121,7 +122,9 @@ def _repeat(to: _Injector, row: int, bag: int) -> bool:
 
 def _reorder(to: _Injector, row: int, bag: int) -> bool:
     rows, place = to.session(row)
-    later = [r for r in rows[place + 1 : place + 6] if to.events.message[r][:12] != to.events.message[row][:12]]
+    later = [
+        r for r in rows[place + 1 : place + 6] if to.events.message[r][:12] != to.events.message[row][:12]
+    ]
     if not later or later[-1] in to.changed:
         return False
     other = later[-1]
@@ -178,7 +181,9 @@ def _parameter(to: _Injector, row: int, bag: int) -> bool:
     elif found:
         match = to.random.choice(found)
         message = to.events.message[row]
-        changed.message = f"{message[: match.start()]}{(float(match[0]) + 1.0) * factor:.0f}{message[match.end() :]}"
+        changed.message = (
+            f"{message[: match.start()]}{(float(match[0]) + 1.0) * factor:.0f}{message[match.end() :]}"
+        )
     else:
         return False
     to.changed[row] = [changed]
@@ -217,9 +222,10 @@ def _severity(to: _Injector, row: int, bag: int) -> bool:
 
 
 _KINDS: Final[dict[str, tuple[float, Callable[[_Injector, int, int], bool]]]] = {
-    "dropped": (1.0, _drop), "truncated": (1.5, _truncate), "repeated": (1.0, _repeat), "reordered": (0.5, _reorder),
-    "delayed": (1.0, _delay), "renamed": (1.0, _rename), "novel": (2.0, _novel), "parameter": (1.5, _parameter),
-    "burst": (0.3, _burst), "silence": (0.3, _silence), "severity": (0.5, _severity),
+    "dropped": (1.0, _drop), "truncated": (1.5, _truncate), "repeated": (1.0, _repeat),
+    "reordered": (0.5, _reorder), "delayed": (1.0, _delay), "renamed": (1.0, _rename), "novel": (2.0, _novel),
+    "parameter": (1.5, _parameter), "burst": (0.3, _burst), "silence": (0.3, _silence),
+    "severity": (0.5, _severity),
 }  # fmt: skip
 
 

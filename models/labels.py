@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import isnan, nan
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,9 @@ _LIMIT: Final = 10_000_000
 
 @dataclass(slots=True)
 class Labels:
-    """entities: verdict of each; starts: when its fault became active (s); intervals: per source, (start, end) in s."""
+    """entities: verdict of each; starts: when its fault became active (s); intervals: per source, (start,
+    end) in s.
+    """
 
     entities: dict[str, bool] = field(default_factory=dict)
     starts: dict[str, float] = field(default_factory=dict)
@@ -35,7 +38,7 @@ def read_labels(path: Path) -> Labels:
     Raises ValueError naming the file, the line and what was expected.
     """
     labels = Labels()
-    with path.open(newline="", encoding="utf-8") as lines:
+    with path.open(newline="", encoding="utf-8-sig") as lines:
         reader = csv.DictReader(lines)
         columns = {name.strip().lower(): name for name in reader.fieldnames or ()}
         entity = next((columns[name] for name in _ENTITY_COLUMNS if name in columns), None)
@@ -58,7 +61,9 @@ def _read_entities(
     for count, row in enumerate(rows):
         verdict = _VERDICTS.get((row[columns["label"]] or "").strip().lower())
         if verdict is None:
-            raise ValueError(f"label {row[columns['label']]!r} is none of 0, 1, Normal, Anomaly, NO_FAILURE, FAILURE")
+            raise ValueError(
+                f"label {row[columns['label']]!r} is none of 0, 1, Normal, Anomaly, NO_FAILURE, FAILURE"
+            )
         if count >= _LIMIT:
             raise ValueError(f"more than {_LIMIT:,} labels")
         labels.entities[row[entity]] = verdict
@@ -76,8 +81,8 @@ def _read_intervals(labels: Labels, rows: Iterable[Mapping[str, str]], columns: 
         labels.intervals.setdefault(row[columns["source"]], []).append((start, end))
 
 
-def _time(text: str) -> float:
-    value = TimestampReader().text(text)
-    if value != value:
+def _time(text: str | None) -> float:
+    value = TimestampReader().text(text) if text else nan
+    if isnan(value):
         raise ValueError(f"{text!r} is no time; write 2026-01-31T12:00:00Z or unix seconds")
     return value

@@ -1,4 +1,4 @@
-"""The trainable detector behind the prefilter: encoder, gate, circuit and readout, with the classical twin beside it."""
+"""The trainable detector behind the prefilter: encoder, gate, circuit and readout, and the twin."""
 
 from dataclasses import dataclass
 
@@ -26,8 +26,8 @@ class Output:
 class Network(nn.Module):
     """x (B, d) and prior (B,) to what each head adds to the prefilter's logit.
 
-    Twin and hybrid share encoder and gate and are trained by one loss, alike. They correct the prefilter instead of
-    replacing it: what a handful of faults cannot teach them, the linear score already knows.
+    Twin and hybrid share encoder and gate and are trained by one loss, alike. They correct the prefilter
+    instead of replacing it: what a handful of faults cannot teach them, the linear score already knows.
     """
 
     def __init__(self, spec: CircuitSpec, width: int, seed: int) -> None:
@@ -50,7 +50,11 @@ class Network(nn.Module):
 
     def arrays(self) -> Arrays:
         """The weights that a bundle holds as arrays."""
-        named = {"gate.tau": self.gate.tau, "gate.alpha": self.gate.alpha, "circuit.weights": self.circuit.weights}
+        named = {
+            "gate.tau": self.gate.tau,
+            "gate.alpha": self.gate.alpha,
+            "circuit.weights": self.circuit.weights,
+        }
         named |= {f"twin.{name}": tensor for name, tensor in self.twin.named_parameters()}
         return {name: np.asarray(tensor.detach().numpy()) for name, tensor in named.items()}
 

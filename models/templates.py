@@ -1,13 +1,13 @@
 """Templates: the constant part of a message, as a pure function of the message and the bundle.
 
-A token (a run of bytes without separators) that holds a digit is a parameter, `<*>`; parameters listed side by
-side count as one. What tokens alone cannot tell (`user alice`, `user bob`) the bundle's merges do: positions
-that training found to vary. Drain (He et al., ICWS 2017) is the usual miner, but its templates depend on what
-came before, so two workers would name one message differently; see docs/decisions.md.
+A token (a run of bytes without separators) that holds a digit is a parameter, `<*>`; parameters listed side
+by side count as one. What tokens alone cannot tell (`user alice`, `user bob`) the bundle's merges do:
+positions that training found to vary. Drain (He et al., ICWS 2017) is the usual miner, but its templates
+depend on what came before, so two workers would name one message differently; see docs/decisions.md.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
@@ -43,8 +43,8 @@ class Shapes:
 
     shape (n,) uint64: hash of the masked message; values (n, PARAMETERS) uint64 and numbers (n, PARAMETERS)
     float64: hash of each parameter and its number (NaN when it is none), 0 where there is no parameter;
-    measured (n, PARAMETERS): whether the number has a unit or a fraction, as measurements do and identifiers do not;
-    words (n, WORDS) uint64: hashes of constant tokens, 0 where there is none.
+    measured (n, PARAMETERS): whether the number has a unit or a fraction, as measurements do and identifiers
+    do not; words (n, WORDS) uint64: hashes of constant tokens, 0 where there is none.
     """
 
     shape: NDArray[np.uint64]
@@ -103,7 +103,8 @@ def _scan(
     for row in range(len(ends)):
         stop = min(ends[row], begin + MESSAGE_BYTES)
         h = np.uint64(0xCBF29CE484222325)
-        pending = np.uint64(0)  # separators after a parameter: they count unless another parameter of a list follows
+        # separators after a parameter: they count unless another parameter of a list follows
+        pending = np.uint64(0)
         after_parameter, listed = False, False
         n_values, n_words = 0, 0
         i = begin
@@ -199,7 +200,7 @@ def template_id(text: str) -> int:
 
 
 class TemplateMiner:
-    """Names the template of every message; known shapes cost one pass over their bytes and a dictionary look-up."""
+    """Names the template of every message; known shapes cost one pass and a dictionary look-up."""
 
     def __init__(self, merges: Iterable[str] = ()) -> None:
         self.merges = frozenset(merges)
@@ -210,14 +211,23 @@ class TemplateMiner:
         """Template ids (n,) of n messages, and the shapes they were found by."""
         shapes = scan(messages)
         keys = shapes.shape.tolist()
-        if len(self._ids) > CACHE_SIZE:
-            self._ids.clear()
-            self._texts.clear()
+        if self.is_full:
+            self.forget(())
         for row, key in enumerate(keys):
             if key not in self._ids:
                 self._learn(key, messages[row])
         ids = self._ids
         return np.fromiter((ids[key] for key in keys), np.uint64, len(keys)), shapes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next messages make the miner forget what it has named."""
+        return len(self._ids) > CACHE_SIZE
+
+    def forget(self, but: Container[int]) -> None:
+        """Drop all known shapes, and all texts but those of some templates."""
+        self._ids.clear()
+        self._texts = {identity: text for identity, text in self._texts.items() if identity in but}
 
     def text(self, identity: int) -> str:
         """Text of a template this miner has named, empty when it was forgotten."""
@@ -252,8 +262,8 @@ def apply_merges(text: str, merges: frozenset[str]) -> str:
 def find_merges(texts: Iterable[str]) -> list[str]:
     """Positions at which masked templates differ in one word alone, by MERGE_VALUES words or more.
 
-    Positions are taken from the left, and a word already masked takes part in later ones, so that templates with
-    two free words merge as well.
+    Positions are taken from the left, and a word already masked takes part in later ones, so that templates
+    with two free words merge as well.
     """
     merges: set[str] = set()
     current = set(texts)

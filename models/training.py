@@ -1,8 +1,8 @@
 """Training: from rows of features, with labels or without, to a bundle.
 
-Without labels, the synthetic faults written into the events are what is to be found; with labels, the labelled
-entities are, and the faults count a little. Either way a positive is a bag of rows of which the highest counts. The
-first FIT_SHARE of the rows by time fit the weights, the rest calibrate the p-values.
+Without labels, the synthetic faults written into the events are what is to be found; with labels, the
+labelled entities are, and the faults count a little. Either way a positive is a bag of rows of which the
+highest counts. The first FIT_SHARE of the rows by time fit the weights, the rest calibrate the p-values.
 """
 
 from collections.abc import Callable
@@ -37,8 +37,8 @@ SOFTNESS: Final = 10.0  # nats or z, and how little: a feature that is never hig
 EQUALITY: Final = 1.0  # how strongly the weights are drawn to each other: one nat counts like another
 NEGATIVE_BATCH, BAG_BATCH = 192, 96  # rows, bags of one step of the network
 BAG_ROWS: Final = 4  # of a bag that reach the circuit in training, those with the highest prefilter score
-# Weight of the mean square of what the heads add to the prefilter's logit: large where only synthetic faults teach
-# them, since what is learnt from those is believed less than the prefilter's own sum of surprises.
+# Weight of the mean square of what the heads add to the prefilter's logit: large where only synthetic faults
+# teach them, since what is learnt from those is believed less than the prefilter's own sum of surprises.
 CORRECTION_BY_FAULTS, CORRECTION_BY_LABELS = 1.0, 0.3
 GATE_WEIGHT: Final = 0.05  # of the squared distance from the target for open wires
 FREEZE_ALPHA: Final = 0.5  # share of the steps after which alpha is frozen
@@ -49,10 +49,10 @@ Progress = Callable[[str, int, int], None]
 class TrainingOptions:
     """What a user may choose.
 
-    seed; wires and layers of the circuit; steps of gradient descent; salience_budget: share of rows past the prefilter;
-    open_wires: mean number over salient events that the gate is trained to; false_alarm_rate: None for DEFAULT_RATE or,
-    with labels, for the rate with the best F1 on the calibration part; cold: the bundle starts without context, for
-    systems other than the one it was trained on.
+    seed; wires and layers of the circuit; steps of gradient descent; salience_budget: share of rows past the
+    prefilter; open_wires: mean number over salient events that the gate is trained to; false_alarm_rate: None
+    for DEFAULT_RATE or, with labels, for the rate with the best F1 on the calibration part; cold: the bundle
+    starts without context, for systems other than the one it was trained on.
     """
 
     seed: int = 0
@@ -87,9 +87,10 @@ def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> B
         **network.arrays(),
     }
     manifest = Manifest(
-        format=FORMAT, qualm="", features=list(NAMES), wires=options.wires, layers=options.layers, preset="sparse",
-        entity_timeout=rows.entity_timeout, salience_budget=options.salience_budget, prefilter_threshold=threshold,
-        false_alarm_rate=options.false_alarm_rate or DEFAULT_RATE, merges=rows.merges, reading=rows.reading,
+        format=FORMAT, qualm="", features=list(NAMES), wires=options.wires, layers=options.layers,
+        preset="sparse", entity_timeout=rows.entity_timeout, salience_budget=options.salience_budget,
+        prefilter_threshold=threshold, false_alarm_rate=options.false_alarm_rate or DEFAULT_RATE,
+        merges=rows.merges, reading=rows.reading,
         training={**asdict(options), **rows.summary}, calibrated_on=int(rows.normal_calibration.sum()),
     )  # fmt: skip
     bundle = Bundle(manifest, weights, {} if options.cold else rows.context, network.models())
@@ -112,12 +113,16 @@ def _bag_loss(logit: Tensor, bag: Tensor, weight: Tensor) -> Tensor:
 
 
 def _fit_prefilter(
-    normal: NDArray[np.float32], trigger: NDArray[np.int8], bags: Bags, rng: np.random.Generator, progress: Progress
+    normal: NDArray[np.float32],
+    trigger: NDArray[np.int8],
+    bags: Bags,
+    rng: np.random.Generator,
+    progress: Progress,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Logistic regression with weights that are not negative: more surprise is never less suspicious.
 
-    What holds in every system holds in one not seen yet, and a weight that says why can be shown to people. Features
-    count from what is usual for the row's trigger; of silences, which are rare, nothing is usual.
+    What holds in every system holds in one not seen yet, and a weight that says why can be shown to people.
+    Features count from what is usual for the row's trigger; of silences, which are rare, nothing is usual.
     """
     centre = np.zeros((3, WIDTH), np.float32)
     for kind in (EVENT, ENTITY_END):
@@ -135,9 +140,11 @@ def _fit_prefilter(
     optimiser = torch.optim.Adam([raw, bias], lr=0.05)
     for step in range(PREFILTER_STEPS):
         weight = softplus(raw)
-        loss = softplus(negative @ weight + bias).mean() + _bag_loss(positive @ weight + bias, bag, importance)
+        loss = softplus(negative @ weight + bias).mean() + _bag_loss(
+            positive @ weight + bias, bag, importance
+        )
         optimiser.zero_grad()
-        (loss + EQUALITY * ((raw - raw.mean()) ** 2).mean()).backward()  # type: ignore[no-untyped-call] - torch's stub
+        (loss + EQUALITY * ((raw - raw.mean()) ** 2).mean()).backward()  # type: ignore[no-untyped-call]  # torch's stub
         optimiser.step()
         progress("prefilter", step + 1, PREFILTER_STEPS)
     fitted = softplus(raw).detach().numpy().astype(np.float64) / scale
@@ -186,7 +193,7 @@ def _fit_network(
         weight = torch.from_numpy(bags.weight[drawn].astype(np.float32))
         loss = _loss(network, x, above, torch.from_numpy(bag), weight, price, options.open_wires)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call] - torch's stub
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's stub
         optimiser.step()
         schedule.step()
         progress("circuit", step + 1, options.steps)
@@ -213,11 +220,12 @@ def _loss(
         logit = correction + torch.from_numpy(above.astype(np.float32))
         loss = loss + price * correction.square().mean()
         loss = loss + softplus(logit[:NEGATIVE_BATCH]).mean() + _bag_loss(logit[NEGATIVE_BATCH:], bag, weight)
-    return loss + GATE_WEIGHT * (out.expected_open.mean() - open_wires) ** 2
+    distance: Tensor = out.expected_open.mean() - open_wires
+    return loss + GATE_WEIGHT * distance.square()
 
 
 def _calibrated(bundle: Bundle, rows: TrainingRows, logit: NDArray[np.float64], rate: float | None) -> Bundle:
-    """The bundle with p-values from the normal rows of the calibration part, by the code that runs in production."""
+    """The bundle with p-values from the normal rows of the calibration part, by the code of production."""
     kept = np.flatnonzero(rows.calibration & (logit >= bundle.manifest.prefilter_threshold))
     wires = np.clip(OnnxModel(bundle.models[ENCODER])(rows.x[kept]), -1.0, 1.0)
     mask = open_wires(wires, bundle.weights["gate.tau"].astype(np.float32))
@@ -232,7 +240,8 @@ def _calibrated(bundle: Bundle, rows: TrainingRows, logit: NDArray[np.float64], 
     manifest = bundle.manifest
     if rate is None and len(rows.truth):
         p = calibrations["hybrid_int8"].p_values(table[:, SCORES.index("hybrid_int8")])
-        rate = _best_rate(p, rows.unit[kept], rows.truth, np.setdiff1d(rows.unit[rows.calibration], rows.unit[~rows.calibration]))
+        unseen = np.setdiff1d(rows.unit[rows.calibration], rows.unit[~rows.calibration])
+        rate = _best_rate(p, rows.unit[kept], rows.truth, unseen)
         manifest = manifest.model_copy(update={"false_alarm_rate": rate})
     return replace(bundle, manifest=manifest, calibrations=calibrations)
 

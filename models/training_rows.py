@@ -26,7 +26,9 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Bags:
-    """Positives: x (m, d), trigger (m,); bag (m,) index of the bag of each row, ascending from 0; weight (number of bags,)."""
+    """Positives: x (m, d), trigger (m,); bag (m,) index of the bag of each row, ascending from 0; weight
+    (number of bags,).
+    """
 
     x: NDArray[np.float32]
     trigger: NDArray[np.int8]
@@ -39,7 +41,8 @@ class Bags:
 
 @dataclass(frozen=True, slots=True)
 class TrainingRows:
-    """x (n, d) and trigger (n,) of the events as they are; masks (n,) of the normal rows to fit and to calibrate on; bags to fit.
+    """x (n, d) and trigger (n,) of the events as they are; masks (n,) of the normal rows to fit and to
+    calibrate on; bags to fit.
 
     For choosing a threshold by labels: unit (n,) is the labelled entity of each row, -1 for none, and truth
     (units,) its verdict; calibration (n,) masks the later rows.
@@ -97,7 +100,7 @@ def build(
     reading: dict[str, str | None],
     progress: Progress,
 ) -> TrainingRows:
-    """Rows of two passes over the events, split by time at fit_share. Raises ValueError for too few events."""
+    """Rows of the events and of those with faults, split by time at fit_share. Raises ValueError for too few."""
     if len(events) < MIN_EVENTS:
         raise ValueError(f"{len(events)} events are too few to train on: give at least {MIN_EVENTS}")
     fill_times(events)
@@ -111,7 +114,9 @@ def build(
     young = np.arange(len(x)) < (0 if cold else int(WARM_UP * len(x)))
     unit, truth = _units(names, time, labels)
     if labels is not None and not len(truth):
-        raise ValueError("no label names an entity of these events; check --entity-field and --entity-pattern")
+        raise ValueError(
+            "no label names an entity of these events; check --entity-field and --entity-pattern"
+        )
     normal = np.ones(len(x), bool) if labels is None else (unit >= 0) & ~truth[unit]
     bags = _fault_bags(events, merges, timeout, seed, cut, progress)
     if labels is not None:
@@ -119,12 +124,15 @@ def build(
         bags = _join(labelled, replace(bags, weight=bags.weight * fault_weight))
     normal_fit, normal_calibration = normal & ~later & ~young, normal & later
     if not normal_fit.any() or not normal_calibration.any() or not len(bags):
-        raise ValueError("the labels leave no normal events to learn from; check that they name these entities")
+        raise ValueError(
+            "the labels leave no normal events to learn from; check that they name these entities"
+        )
     return TrainingRows(
-        x, trigger, normal_fit, normal_calibration, later, unit, truth, bags, timeout, merges, context.dump(), reading,
+        x, trigger, normal_fit, normal_calibration, later, unit, truth, bags, timeout, merges, context.dump(),
+        reading,
         {
             "events": len(events), "from": float(min(events.time)), "to": float(max(events.time)),
-            "calibrated_from": cut, "labels": None if labels is None else int(len(truth)), "bags": len(bags),
+            "calibrated_from": cut, "labels": None if labels is None else len(truth), "bags": len(bags),
         },
     )  # fmt: skip
 
@@ -138,7 +146,9 @@ def fill_times(events: EventBatch) -> None:
         last = events.time[i]
 
 
-def _features(context: Context, events: EventBatch, stage: str, progress: Progress) -> tuple[Names, list[Rows]]:
+def _features(
+    context: Context, events: EventBatch, stage: str, progress: Progress
+) -> tuple[Names, list[Rows]]:
     """Rows of all events, and source and entity of each row."""
     names: Names = []
     parts: list[Rows] = []

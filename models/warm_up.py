@@ -1,4 +1,4 @@
-"""Compile the inner loops once, after installation, so that the first worker starts in a second and not in thirty."""
+"""Compile the inner loops once, after installation, so that no worker waits for it."""
 
 from models.context import Context
 from models.templates import TemplateMiner

@@ -9,7 +9,8 @@ from agents.report import ALERTS, render
 from schemas.alert import Alert, Driver, Scores
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=y>&amp;\x00\x1b[31m\u202e"
-ALLOWED = set("html meta title style h1 h2 div small b table tr th td br code p svg rect line".split())
+PAGE = {"html", "meta", "title", "style", "h1", "h2", "div", "small", "b", "br", "code", "p"}
+ALLOWED = PAGE | {"table", "tr", "th", "td", "svg", "rect", "line"}
 
 
 class Tags(HTMLParser):
