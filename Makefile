@@ -34,7 +34,7 @@ bench: install
 # The default bundle, from simulated services alone: same seeds, same bundle.
 bundle: install
 	$(BIN)/qualm simulate --seed 101 --duration 3600 --out build/simulated.jsonl.gz
-	$(BIN)/qualm train build/simulated.jsonl.gz --cold --seed 1 --out models/default_bundle
+	$(BIN)/qualm train build/simulated.jsonl.gz --cold --seed 1 --false-alarm-rate 0.0003 --out models/default_bundle
 
 clean:
 	rm -rf .venv build

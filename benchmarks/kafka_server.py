@@ -1,4 +1,4 @@
-"""One Apache Kafka node (KRaft) on loopback, from a directory with Kafka's jars: for benches and integration tests."""
+"""One Apache Kafka node (KRaft) on loopback, from a directory with Kafka's jars: for benches and tests."""
 
 import os
 import shutil
@@ -14,8 +14,8 @@ from confluent_kafka.admin import AdminClient
 from agents.worker_process import free_port
 
 HOW: Final = (
-    "set KAFKA_HOME to an Apache Kafka 4 directory with libs/*.jar (Java 17 on the path), or QUALM_TEST_BROKER to "
-    "host:port of a broker that may be written to"
+    "set KAFKA_HOME to an Apache Kafka 4 directory with libs/*.jar (Java 17 on the path), "
+    "or QUALM_TEST_BROKER to host:port of a broker that may be written to"
 )
 START_SECONDS: Final = 60.0
 HEAP: Final = "-Xmx384m"

@@ -1,4 +1,4 @@
-"""Events per second from a topic to alerts, through a real worker process; and how long a paced alert takes."""
+"""Events per second from a topic to alerts, through a real worker process; and how long an alert takes."""
 
 import json
 import os
@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from agents.simulation import DEMO_START, demo_incidents, simulate
 from agents.worker_process import WorkerProcess
@@ -28,8 +29,8 @@ LIMIT_SECONDS: Final = 300.0
 def run(events: int, broker: str | None) -> list[dict[str, Any]]:
     """Rows {method, format, broker, workers, events, events_per_second, p50_ms, p99_ms, alerts, rss_mb}.
 
-    events_per_second: a backlog of JSON events, from the first to the last one triaged, circuits and alerts too.
-    p50_ms, p99_ms: from a log record's timestamp to that of its alert, while events come at PACE per second.
+    events_per_second: a backlog of JSON events, until the last is triaged, circuits and alerts too.
+    p50_ms, p99_ms: from a record's timestamp to that of its alert, while events come at PACE per second.
     Raises KafkaError where there is no broker to be had.
     """
     with _broker(broker) as address, tempfile.TemporaryDirectory() as folder:

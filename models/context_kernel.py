@@ -219,7 +219,7 @@ def _robust_z(moments: Records, clock: Records, context: np.uint64, value: float
 
 @jit
 def _shift(moments: Records, clock: Records, context: np.uint64, floor: float) -> float:
-    """How far the mean of the last events of a context has left its centre: z^2 / 2 of the mean, so in nats."""
+    """How far the mean of the last events of a context has left its centre: z^2 / 2 of the mean, in nats."""
     row = _moment(moments, context, clock)
     if row.n < 30.0:
         return 0.0
@@ -644,5 +644,6 @@ def hash_names(names: NDArray[np.uint8]) -> NDArray[np.uint64]:
             if byte == 0:
                 break
             h = (h ^ np.uint64(byte)) * np.uint64(0x100000001B3) + np.uint64(0xCBF29CE484222325)
-        out[row] = 0 if h == 0 else mix(h, TAG_ALL)
+        # In this order: mix spreads its second argument over all buckets, not its first.
+        out[row] = 0 if h == 0 else mix(TAG_ALL, h)
     return out

@@ -105,7 +105,8 @@ class Triage:
                 self.topic, self.partition, offset, record, self.bundle.digest, trigger,
                 "" if is_event else f"{source} {entity}",
             ),
-            topic=self.topic, partition=self.partition, offset=offset, record=record, bundle=self.bundle.digest,
+            topic=self.topic, partition=self.partition, offset=offset, record=record,
+            bundle=self.bundle.digest,
             trigger=trigger, time=float(rows.time[row]), watermark=float(rows.watermark[row]),
             severity=int(rows.severity[row]), source=source, entity=entity,
             template_id=f"{template:016x}", template=text,
@@ -141,7 +142,8 @@ class Triage:
         offset, record = events.offset[index], events.record[index]
         return SalientEvent(
             id=event_id(self.topic, self.partition, offset, record, self.bundle.digest, "watermark"),
-            topic=self.topic, partition=self.partition, offset=offset, record=record, bundle=self.bundle.digest,
+            topic=self.topic, partition=self.partition, offset=offset, record=record,
+            bundle=self.bundle.digest,
             trigger="watermark", time=watermark, watermark=watermark,
         )  # fmt: skip
 

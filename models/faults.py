@@ -19,8 +19,8 @@ LIMIT: Final = 500
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?=\b|[a-z%])")
 _WORD = re.compile(r"\b[A-Za-z]{3,}\b")
 _SYLLABLES: Final = (
-    "con", "re", "fa", "tim", "out", "dis", "cor", "rup", "ted", "lo", "st", "ab", "ort", "un", "ex", "pec", "de",
-    "ni", "mal", "form", "qu", "ota", "lea", "se", "sync", "par", "tial", "over", "flow", "stal", "led",
+    "con", "re", "fa", "tim", "out", "dis", "cor", "rup", "ted", "lo", "st", "ab", "ort", "un", "ex", "pec",
+    "de", "ni", "mal", "form", "qu", "ota", "lea", "se", "sync", "par", "tial", "over", "flow", "stal", "led",
     "hand", "shake",
 )  # fmt: skip
 _PATTERNS: Final = (

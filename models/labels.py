@@ -82,6 +82,8 @@ def _read_intervals(labels: Labels, rows: Iterable[Mapping[str, str]], columns: 
 
 
 def _time(text: str | None) -> float:
+    if text is None:
+        raise ValueError("too few columns: expected the columns source,start,end")
     value = TimestampReader().text(text) if text else nan
     if isnan(value):
         raise ValueError(f"{text!r} is no time; write 2026-01-31T12:00:00Z or unix seconds")

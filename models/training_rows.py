@@ -100,7 +100,10 @@ def build(
     reading: dict[str, str | None],
     progress: Progress,
 ) -> TrainingRows:
-    """Rows of the events and of those with faults, split by time at fit_share. Raises ValueError for too few."""
+    """Rows of the events, and of those with faults, split by time at fit_share.
+
+    Raises ValueError for too few events.
+    """
     if len(events) < MIN_EVENTS:
         raise ValueError(f"{len(events)} events are too few to train on: give at least {MIN_EVENTS}")
     fill_times(events)

@@ -1,0 +1,55 @@
+"""Label files: the spellings people use, and what they are told when theirs is none of them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from models.labels import Labels, read_labels
+
+
+def read(folder: Path, text: str | bytes) -> Labels:
+    path = folder / "labels.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_labels(path)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "want"),
+    [
+        ("0", False), ("1", True), ("Normal", False), ("Anomaly", True), ("NO_FAILURE", False), ("FAILURE", True),
+        ("normal", False), (" ANOMALY ", True), ("false", False), ("True", True),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("header", ["entity,label", "BlockId,Label", "id, label ", "run,LABEL", "\ufeffentity,label"])
+def test_spellings(tmp_path: Path, header: str, verdict: str, want: bool) -> None:
+    assert read(tmp_path, f"{header}\nblk_1,{verdict}\n").entities == {"blk_1": want}
+
+
+def test_starts_and_intervals(tmp_path: Path) -> None:
+    labels = read(tmp_path, "entity,label,start\na,1,2026-01-31T12:00:00Z\nb,0,\nc,1,1769860800.5\n")
+    assert labels.entities == {"a": True, "b": False, "c": True}
+    assert labels.starts == {"a": 1769860800.0, "c": 1769860800.5}
+    labels = read(tmp_path, "source,start,end\ns,1769860800,1769860900\ns,1769870000,1769870000\n")
+    assert [labels.at_fault("s", t) for t in (1769860799, 1769860800, 1769860900, 1769860901, 1769870000)] == [
+        False, True, True, False, True,
+    ]  # fmt: skip
+    assert not labels.at_fault("other", 1769860850)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("", 0, "expected the columns"),
+        ("name,verdict\na,1\n", 1, "expected the columns"),
+        ("entity,label\na,0\nb,perhaps\n", 3, "label 'perhaps' is none of"),
+        ("entity,label\na\n", 2, "label None is none of"),
+        ("entity,label,start\na,1,soon\n", 2, "'soon' is no time"),
+        ("source,start,end\ns,1769860800\n", 2, "None is no time"),
+        ("source,start,end\ns,1769860900,1769860800\n", 2, "ends before it starts"),
+        (b"entity,label\n\xff\xfe,1\n", 0, "decode"),
+    ],
+)
+def test_bad_files_say_where_and_why(tmp_path: Path, text: str | bytes, line: int, reason: str) -> None:
+    with pytest.raises(ValueError, match=rf"labels\.csv, line {line}: .*{re.escape(reason)}"):
+        read(tmp_path, text)
