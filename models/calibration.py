@@ -52,7 +52,7 @@ class Calibration:
         """Share (0, 1] of normal events that would score at least this high."""
         values = np.asarray(scores, np.float64)
         above = len(self.scores) - np.searchsorted(self.scores, values, side="left")
-        p = np.where(above < len(self.scores), (above + 1.0) / (self.total + 1.0), 1.0)
+        p = np.where(values < self.scores[0], 1.0, (above + 1.0) / (self.total + 1.0))
         if self.tail is None:
             return p
         level, slope = self.tail

@@ -644,6 +644,6 @@ def hash_names(names: NDArray[np.uint8]) -> NDArray[np.uint64]:
             if byte == 0:
                 break
             h = (h ^ np.uint64(byte)) * np.uint64(0x100000001B3) + np.uint64(0xCBF29CE484222325)
-        # In this order: mix spreads its second argument over all buckets, not its first.
-        out[row] = 0 if h == 0 else mix(TAG_ALL, h)
+        if h != 0:  # a conditional expression of 0 and a uint64 would go through float64 and lose bits
+            out[row] = mix(h, TAG_ALL)
     return out

@@ -145,7 +145,8 @@ class Evaluation:
                 self.units.flagged[at][variant] = True
         alert = p_values[-1] <= self.false_alarm_rate
         if alert:
-            self.units.first_alert[at] = min(self.units.first_alert[at], time)
+            if time >= self.units.start[at]:  # an alert before the fault is no early detection of it
+                self.units.first_alert[at] = min(self.units.first_alert[at], time)
             self.false_alarms += not self.units.truth[at]
         if self.labels.intervals:
             self._event_truth.append(self.labels.at_fault(source, time))

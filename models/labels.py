@@ -40,9 +40,9 @@ def read_labels(path: Path) -> Labels:
     labels = Labels()
     with path.open(newline="", encoding="utf-8-sig") as lines:
         reader = csv.DictReader(lines)
-        columns = {name.strip().lower(): name for name in reader.fieldnames or ()}
-        entity = next((columns[name] for name in _ENTITY_COLUMNS if name in columns), None)
         try:
+            columns = {name.strip().lower(): name for name in reader.fieldnames or ()}
+            entity = next((columns[name] for name in _ENTITY_COLUMNS if name in columns), None)
             if entity is not None and "label" in columns:
                 _read_entities(labels, reader, entity, columns)
             elif {"source", "start", "end"} <= columns.keys():

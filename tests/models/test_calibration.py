@@ -15,7 +15,9 @@ scores = st.floats(-50, 50, allow_nan=False)
 
 @FIXED
 @given(st.lists(scores, min_size=1, max_size=60), st.lists(scores, min_size=2, max_size=30), st.booleans())
-def test_a_higher_score_is_never_more_usual(normal: list[float], asked: list[float], unlabelled: bool) -> None:
+def test_a_higher_score_is_never_more_usual(
+    normal: list[float], asked: list[float], unlabelled: bool
+) -> None:
     fitted = Calibration.fit(normal, unlabelled)
     p = fitted.p_values(np.sort(asked))
     assert (np.diff(p) <= 1e-12).all()

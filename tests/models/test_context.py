@@ -1,5 +1,6 @@
 """Surprise features: what each is for, and that neither batches nor hostile input can bend them."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -48,10 +49,14 @@ times = st.one_of(
     st.floats(START, START + 5000.0),
     st.sampled_from([0.0, START, START + 86_400.0 * 400, START - 86_400.0 * 9000, 4e10, -1e9]),
 )
-words = st.sampled_from(["open 1", "close 2", "read 3.5 ms", "failed", "", "é 1", "\x00", "a b c d e f", "1 1e9 99999ms"])
+words = st.sampled_from(
+    ["open 1", "close 2", "read 3.5 ms", "failed", "", "é 1", "\x00", "a b c d e f", "1 1e9 99999ms"]
+)
 numbers = st.one_of(
     st.none(),
-    st.dictionaries(st.sampled_from(["n", "size"]), st.floats(allow_nan=False, allow_infinity=False), max_size=2),
+    st.dictionaries(
+        st.sampled_from(["n", "size"]), st.floats(allow_nan=False, allow_infinity=False), max_size=2
+    ),
 )
 events = st.lists(
     st.tuples(
@@ -66,7 +71,7 @@ events = st.lists(
 def joined(context: Context, rows: list[Row], cuts: Sequence[int]) -> list[np.ndarray]:
     """All columns of the rows of the events, cut into batches, with event counted from the first of all."""
     edges = [0, *sorted(cuts), len(rows)]
-    parts = [(low, run(rows[low:high], context)) for low, high in zip(edges, edges[1:], strict=False)]
+    parts = [(low, run(rows[low:high], context)) for low, high in itertools.pairwise(edges)]
     names = ("x", "trigger", "time", "watermark", "template", "source", "severity")
     whole = [np.concatenate([getattr(part, name) for _, part in parts]) for name in names]
     ends = [part.names[part.trigger != EVENT] for _, part in parts]
@@ -172,13 +177,18 @@ def test_an_entity_that_ends_early_shows_it_when_it_ends() -> None:
 
 def test_an_entity_that_takes_long() -> None:
     at = START + 4000.0
-    odd = [event(at + gap, f"{step} it", entity="odd") for gap, step in ((0, "begin"), (50, "work"), (100, "commit"))]
+    odd = [
+        event(at + gap, f"{step} it", entity="odd")
+        for gap, step in ((0, "begin"), (50, "work"), (100, "commit"))
+    ]
     rows = run([*requests(200), *odd, *requests(2, start=at + 300.0)])
     (last,) = [row for row in np.flatnonzero(rows.trigger == ENTITY_END) if rows.name(int(row)) == "odd"]
     assert values(rows, "entity_duration")[last] > 2.0
 
 
-@pytest.mark.parametrize(("feature", "severity"), [("template_burst", 9), ("source_burst", 9), ("error_burst", 17)])
+@pytest.mark.parametrize(
+    ("feature", "severity"), [("template_burst", 9), ("source_burst", 9), ("error_burst", 17)]
+)
 def test_a_burst(feature: str, severity: int) -> None:
     rng = np.random.default_rng(0)
     usual = [event(float(START + 5.0 * i + rng.random()), severity=severity) for i in range(800)]
@@ -218,7 +228,9 @@ def test_parameters() -> None:
     low, high = odd_one(took, event(START + 400.0, "took 9000.0ms"), "parameter_outlier")
     assert low < 3.0
     assert high > 4.0
-    slower = [event(START + 400.0 + i, f"took {t:.1f}ms") for i, t in enumerate(rng.normal(36.0, 3.0, 30).tolist())]
+    slower = [
+        event(START + 400.0 + i, f"took {t:.1f}ms") for i, t in enumerate(rng.normal(36.0, 3.0, 30).tolist())
+    ]
     shift = values(run([*took, *slower]), "parameter_shift")
     assert shift[100:400].max() < 2.0 * shift[400:].max()
     assert shift[400:].max() > 3.0

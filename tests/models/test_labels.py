@@ -21,7 +21,9 @@ def read(folder: Path, text: str | bytes) -> Labels:
         ("normal", False), (" ANOMALY ", True), ("false", False), ("True", True),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("header", ["entity,label", "BlockId,Label", "id, label ", "run,LABEL", "\ufeffentity,label"])
+@pytest.mark.parametrize(
+    "header", ["entity,label", "BlockId,Label", "id, label ", "run,LABEL", "\ufeffentity,label"]
+)
 def test_spellings(tmp_path: Path, header: str, verdict: str, want: bool) -> None:
     assert read(tmp_path, f"{header}\nblk_1,{verdict}\n").entities == {"blk_1": want}
 
@@ -45,7 +47,7 @@ def test_starts_and_intervals(tmp_path: Path) -> None:
         ("entity,label\na,0\nb,perhaps\n", 3, "label 'perhaps' is none of"),
         ("entity,label\na\n", 2, "label None is none of"),
         ("entity,label,start\na,1,soon\n", 2, "'soon' is no time"),
-        ("source,start,end\ns,1769860800\n", 2, "None is no time"),
+        ("source,start,end\ns,1769860800\n", 2, "expected the columns source,start,end"),
         ("source,start,end\ns,1769860900,1769860800\n", 2, "ends before it starts"),
         (b"entity,label\n\xff\xfe,1\n", 0, "decode"),
     ],

@@ -82,7 +82,9 @@ def test_an_id_does_not_depend_on_what_came_before(messages: list[str], before: 
 
 def test_positions_with_many_words_merge() -> None:
     names = [f"{first}{second}" for first in "abcd" for second in "xyz"]
-    merges = find_merges([f"user {name} logged in" for name in names] + ["user root was here", "disk is full"])
+    merges = find_merges(
+        [f"user {name} logged in" for name in names] + ["user root was here", "disk is full"]
+    )
     assert merges == ["user <~> logged in"]
     assert apply_merges("user zoe logged in", frozenset(merges)) == "user <*> logged in"
     miner = TemplateMiner(merges)

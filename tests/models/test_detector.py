@@ -1,0 +1,219 @@
+"""The detector end to end on simulated services: training, bundle on disk, triage, evaluation."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load, save
+
+from agents.simulation import simulate
+from models import training
+from models.bundle import CONTEXT, ENCODER, FILES, MANIFEST, WEIGHTS, Bundle, BundleError
+from models.detector import Evaluator, Triage
+from models.labels import Labels
+from models.training import FAULT_WEIGHT, FIT_SHARE, TrainingOptions, train
+from models.training_rows import TrainingRows, build, chunks
+from schemas.decoding import ReadOptions, TopicDecoder
+from schemas.events import EventBatch
+from schemas.salient import SalientEvent
+
+OPTIONS = TrainingOptions(seed=1, wires=4, layers=1, steps=10, salience_budget=0.1)
+READING: dict[str, str | None] = {"format": "json"}
+
+
+def simulated(seed: int = 5) -> EventBatch:
+    values = [event.encode() for event in simulate(seed, 60.0, 50.0)]
+    decoded = TopicDecoder(ReadOptions()).decode(values, range(len(values)), [float("nan")] * len(values))
+    assert not decoded.failures
+    return decoded.events
+
+
+def rows_of(labels: Labels | None = None) -> TrainingRows:
+    return build(simulated(), labels, 1, FIT_SHARE, FAULT_WEIGHT, False, READING, lambda *_: None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_steps() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:  # a good prefilter is not what these tests are about
+        patch.setattr(training, "PREFILTER_STEPS", 40)
+        yield
+
+
+@pytest.fixture(scope="module")
+def rows() -> TrainingRows:
+    return rows_of()
+
+
+@pytest.fixture(scope="module")
+def saved(rows: TrainingRows, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("trained") / "bundle"
+    train(rows, OPTIONS, lambda *_: None).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def bundle(saved: Path) -> Bundle:
+    return Bundle.load(saved)
+
+
+@pytest.fixture(scope="module")
+def salient(bundle: Bundle) -> list[SalientEvent]:
+    found = Triage(bundle, "t", 0).process(simulated(6)).salient
+    assert len(found) > 20
+    return found
+
+
+def test_same_seed_same_digest(saved: Path, tmp_path: Path) -> None:
+    again = train(rows_of(), OPTIONS, lambda *_: None).save(tmp_path / "again")
+    assert again.digest == Bundle.load(saved).digest
+
+
+def test_another_seed_another_digest(rows: TrainingRows, bundle: Bundle, tmp_path: Path) -> None:
+    other = train(rows, replace(OPTIONS, seed=2), lambda *_: None).save(tmp_path / "other")
+    assert other.digest != bundle.digest
+
+
+def test_labels_are_used(tmp_path: Path) -> None:
+    entities = sorted(set(simulated().entity) - {""})
+    labels = Labels({entity: i % 7 == 0 for i, entity in enumerate(entities)})
+    made = train(rows_of(labels), OPTIONS, lambda *_: None).save(tmp_path / "labelled")
+    assert made.manifest.training["labels"] == len(entities)
+    assert all(calibration.tail is None for calibration in made.calibrations.values())
+    with pytest.raises(ValueError, match="no label names an entity"):
+        rows_of(Labels({"nobody": True}))
+
+
+def test_too_few_events_are_refused() -> None:
+    few = next(chunks(simulated(), 100))
+    with pytest.raises(ValueError, match="100 events are too few"):
+        build(few, None, 1, FIT_SHARE, FAULT_WEIGHT, False, READING, lambda *_: None)
+
+
+def test_triage_does_not_depend_on_batches(bundle: Bundle, salient: list[SalientEvent]) -> None:
+    for size in (7, 37, 1000):
+        triage = Triage(bundle, "t", 0)
+        parts = [triage.process(batch) for batch in chunks(simulated(6), size)]
+        assert [event for part in parts for event in part.salient] == salient
+    assert len({event.id for event in salient}) == len(salient)
+
+
+def to_score(salient: list[SalientEvent]) -> list[SalientEvent]:
+    return [event for event in salient if event.trigger != "watermark"]
+
+
+def test_scores_do_not_depend_on_batches_or_json(bundle: Bundle, salient: list[SalientEvent]) -> None:
+    evaluator = Evaluator(bundle)
+    scored = to_score(salient)
+    whole = evaluator.score(scored)
+    assert [evaluator.score([event])[0] for event in scored] == whole
+    assert evaluator.score([SalientEvent.decode(event.encode()) for event in scored]) == whole
+    assert evaluator.score([]) == []
+    assert all(0.0 < p <= 1.0 for score in whole for p in score.p_values)
+    with pytest.raises(ValueError, match="another shape"):
+        Evaluator(Bundle.default()).score(scored)
+
+
+@pytest.mark.parametrize("device", ["lightning.qubit", "default.qubit", "qiskit.aer"])
+def test_devices_agree(bundle: Bundle, salient: list[SalientEvent], device: str) -> None:
+    if device == "qiskit.aer":
+        pytest.importorskip("pennylane_qiskit")
+    scored = to_score(salient)[:20]
+    ours, theirs = Evaluator(bundle, "compiled").score(scored), Evaluator(bundle, device).score(scored)
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.scores[:3] == pytest.approx(other.scores[:3], abs=1e-5)
+        # INT8 may round an input that lies between two steps the other way: one step of the readout.
+        assert one.scores[3] == pytest.approx(other.scores[3], abs=1e-5)
+
+
+def test_events_without_a_time_can_be_salient(bundle: Bundle) -> None:
+    events = simulated(6)
+    events.time = [float("nan")] * len(events)
+    assert Triage(bundle, "t", 0).process(events).salient
+
+
+def test_round_trip(saved: Path, bundle: Bundle, tmp_path: Path) -> None:
+    again = bundle.save(tmp_path / "copy")
+    assert again.digest == bundle.digest
+    assert sorted(path.name for path in saved.iterdir()) == sorted([*FILES, MANIFEST])
+    for path in saved.iterdir():
+        assert path.read_bytes() == (tmp_path / "copy" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("name", [*FILES, MANIFEST])
+def test_a_missing_or_damaged_file_is_refused(saved: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "bundle"
+    shutil.copytree(saved, path)
+    data = bytearray((path / name).read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    (path / name).write_bytes(data)
+    with pytest.raises(BundleError, match="damaged|not a qualm bundle"):
+        Bundle.load(path)
+    (path / name).unlink()
+    with pytest.raises(BundleError, match="no bundle here"):
+        Bundle.load(path)
+
+
+def hostile(saved: Path, path: Path, name: str, change: Callable[[Any], Any]) -> Path:
+    """A copy with a change to the manifest, to arrays or to bytes, and digests that match it."""
+    shutil.copytree(saved, path)
+    manifest = json.loads((path / MANIFEST).read_text())
+    if name == MANIFEST:
+        manifest = change(manifest)
+    else:
+        data = (path / name).read_bytes()
+        new = save(change(load(data))) if name.endswith(".safetensors") else change(data)
+        (path / name).write_bytes(new)
+        manifest["files"][name] = hashlib.sha256(new).hexdigest()
+    (path / MANIFEST).write_text(json.dumps(manifest))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        (MANIFEST, lambda _: {"name": "left-pad", "version": "1.0"}, "not a qualm bundle"),
+        (MANIFEST, lambda _: [1, 2], "not a qualm bundle"),
+        (MANIFEST, lambda m: {"format": 99, "new": 1}, "bundle format 99"),
+        (MANIFEST, lambda m: m | {"features": ["a"]}, "other features"),
+        (MANIFEST, lambda m: m | {"wires": 10**9}, "wires"),
+        (MANIFEST, lambda m: m | {"wires": 5}, "gate.tau"),
+        (MANIFEST, lambda m: m | {"layers": 3}, "circuit weights|twin"),
+        (MANIFEST, lambda m: m | {"preset": "magic"}, "preset"),
+        (MANIFEST, lambda m: m | {"entity_timeout": -1}, "entity_timeout"),
+        (MANIFEST, lambda m: m | {"prefilter_threshold": float("nan")}, "prefilter_threshold"),
+        (MANIFEST, lambda m: m | {"false_alarm_rate": 2}, "false_alarm_rate"),
+        (WEIGHTS, lambda w: {k: v for k, v in w.items() if k != "circuit.weights"}, "circuit.weights"),
+        (WEIGHTS, lambda w: w | {"typical": w["typical"] * np.nan}, "finite"),
+        (WEIGHTS, lambda w: w | {"gate.tau": w["gate.tau"].astype(np.int32)}, "finite"),
+        (WEIGHTS, lambda w: w | {"tail.hybrid": np.array([1.0, -1.0])}, "calibration of hybrid"),
+        (WEIGHTS, lambda w: w | {"calibration.twin": w["calibration.twin"][::-1].copy()}, "calibration of twin"),
+        (WEIGHTS, lambda w: w | {"twin.inner.bias": np.zeros(99, np.float32)}, "twin.inner.bias"),
+        (CONTEXT, lambda c: c | {"counts.slots": c["counts.slots"] + (1 << 28)}, "counts"),
+        (CONTEXT, lambda c: c | {"clock": np.full_like(c["clock"], 255)}, "clock"),
+        (ENCODER, lambda _: b"not a model", "ONNX"),
+        (ENCODER, lambda _: b"\x80\x04cposix\nsystem\n", "ONNX"),
+    ],
+)  # fmt: skip
+def test_hostile_bundles_are_refused(
+    saved: Path, tmp_path: Path, name: str, change: Callable[[Any], Any], reason: str
+) -> None:
+    with pytest.raises(BundleError, match=reason):
+        Bundle.load(hostile(saved, tmp_path / "hostile", name, change))
+
+
+def test_a_bundle_of_other_things_is_refused(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no bundle here"):
+        Bundle.load(tmp_path / "nowhere")
+    path = hostile(saved, tmp_path / "swapped", MANIFEST, lambda m: m)
+    (path / MANIFEST).write_text("[" * 100_000)
+    with pytest.raises(BundleError, match="not a qualm bundle"):
+        Bundle.load(path)
+    (path / MANIFEST).write_bytes(b"\x80\x04\x95\xff")
+    with pytest.raises(BundleError, match="not a qualm bundle"):
+        Bundle.load(path)

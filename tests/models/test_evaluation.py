@@ -1,0 +1,91 @@
+"""Figures of merit, against scikit-learn and by hand."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
+
+from models.bundle import SCORES
+from models.evaluation import Evaluation, figures, interval
+from models.labels import Labels
+
+
+def test_figures_are_those_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.random(500) < 0.2
+    score = rng.normal(size=500) + truth
+    flagged = score > 1.0
+    got = figures(truth, flagged, score)
+    assert got == {
+        "precision": pytest.approx(precision_score(truth, flagged)),
+        "recall": pytest.approx(recall_score(truth, flagged)),
+        "f1": pytest.approx(f1_score(truth, flagged)),
+        "average_precision": pytest.approx(average_precision_score(truth, score)),
+        "roc_auc": pytest.approx(roc_auc_score(truth, score)),
+        "n_positive": int(truth.sum()),
+        "n": 500,
+    }
+    bounds = interval(truth, flagged, score)
+    assert bounds == interval(truth, flagged, score)
+    for name in ("f1", "average_precision"):
+        low, high = bounds[name]
+        assert low < got[name] < high
+        assert high - low < 0.3
+
+
+def test_what_labels_cannot_give_is_none() -> None:
+    nothing = np.zeros(3, bool)
+    got = figures(nothing, nothing, np.zeros(3))
+    assert [got[key] for key in ("precision", "recall", "f1", "average_precision", "roc_auc")] == [None] * 5
+    assert interval(nothing, nothing, np.zeros(3)) == {}
+    everything = figures(~nothing, nothing, np.zeros(3))
+    assert everything["recall"] == everything["f1"] == 0.0
+    assert everything["precision"] is everything["roc_auc"] is None
+
+
+def scored(evaluation: Evaluation, source: str, entity: str, time: float, score: float, p: float) -> None:
+    evaluation.scored(source, entity, time, [score] * len(SCORES), [p] * len(SCORES))
+
+
+def test_entities_by_hand() -> None:
+    labels = Labels({"bad": True, "late": True, "missed": True, "good": False, "calm": False}, {"bad": 90.0})
+    evaluation = Evaluation(labels, 0.01)
+    entities = ["bad", "late", "missed", "good", "calm", "nobody"]
+    times = [100.0, 100.0, 100.0, 100.0, 100.0, 100.0]
+    evaluation.prefiltered(["s"] * 6, entities, times, [5.0, 4.0, 1.0, 3.0, 0.0, 9.0], [0.5] * 6, [True] * 6)
+    scored(evaluation, "s", "bad", 110.0, 7.0, 0.001)
+    scored(evaluation, "s", "bad", 95.0, 6.0, 0.002)
+    scored(evaluation, "s", "late", 140.0, 6.0, 0.01)
+    scored(evaluation, "s", "good", 100.0, 5.0, 0.01)
+    scored(evaluation, "s", "calm", 100.0, 0.0, 0.5)
+    scored(evaluation, "s", "nobody", 100.0, 9.0, 0.0001)
+    report = evaluation.report(1000)
+    entity = report["entity"]
+    assert (entity["precision"], entity["recall"], entity["n_positive"], entity["n"]) == (2 / 3, 2 / 3, 3, 5)
+    assert report["false_alarms_per_10k_events"] == 10.0
+    assert report["delay_seconds"] == {"p50": 22.5, "p90": pytest.approx(36.5)}  # of 5 s and 40 s
+    assert set(report["ablation"]) == set(SCORES)
+    assert report["ablation"]["prefilter"]["recall"] == 0.0
+    assert report["ablation"]["hybrid"]["interval95"]["f1"][0] <= entity["f1"]
+    assert "event" not in report
+
+
+def test_intervals_by_hand() -> None:
+    evaluation = Evaluation(Labels(intervals={"s": [(100.0, 200.0)]}), 0.01)
+    sources, times = ["s", "s", "s", "t"], [50.0, 150.0, 160.0, 150.0]
+    salient = [False, True, False, True]
+    evaluation.prefiltered(sources, [""] * 4, times, [0.0, 3.0, 1.0, 2.0], [0.5] * 4, salient)
+    scored(evaluation, "s", "", 150.0, 4.0, 0.001)
+    scored(evaluation, "t", "", 150.0, 3.0, 0.001)
+    report = evaluation.report(4)
+    assert (report["entity"]["n"], report["entity"]["n_positive"]) == (3, 1)
+    assert (report["event"]["n"], report["event"]["n_positive"]) == (4, 2)
+    assert (report["event"]["precision"], report["event"]["recall"]) == (0.5, 0.5)
+    assert report["delay_seconds"]["p50"] == 50.0
+    assert report["false_alarms_per_10k_events"] == 2500.0
+
+
+def test_nothing_at_all() -> None:
+    report = Evaluation(Labels(), 0.01).report(0)
+    assert report["entity"]["n"] == 0
+    assert report["false_alarms_per_10k_events"] is None
+    assert report["delay_seconds"] == {"p50": None, "p90": None}
