@@ -60,12 +60,18 @@ numbers = st.one_of(
 )
 events = st.lists(
     st.tuples(
-        times, st.integers(0, 24), st.sampled_from(["s", "t", "ü"]), st.sampled_from(["", "e1", "e2", "x" * 200, "ß"]),
-        words, numbers, st.just(0), st.just(0),
+        times,
+        st.integers(0, 24),
+        st.sampled_from(["s", "t", "ü"]),
+        st.sampled_from(["", "e1", "e2", "x" * 200, "ß"]),
+        words,
+        numbers,
+        st.just(0),
+        st.just(0),
     ),
     min_size=1,
     max_size=60,
-)  # fmt: skip
+)
 
 
 def joined(context: Context, rows: list[Row], cuts: Sequence[int]) -> list[np.ndarray]:

@@ -126,9 +126,7 @@ def test_devices_agree(bundle: Bundle, salient: list[SalientEvent], device: str)
     scored = to_score(salient)[:20]
     ours, theirs = Evaluator(bundle, "compiled").score(scored), Evaluator(bundle, device).score(scored)
     for one, other in zip(ours, theirs, strict=True):
-        assert one.scores[:3] == pytest.approx(other.scores[:3], abs=1e-5)
-        # INT8 may round an input that lies between two steps the other way: one step of the readout.
-        assert one.scores[3] == pytest.approx(other.scores[3], abs=1e-5)
+        assert one.scores == pytest.approx(other.scores, abs=1e-5)
 
 
 def test_events_without_a_time_can_be_salient(bundle: Bundle) -> None:
@@ -152,7 +150,7 @@ def test_a_missing_or_damaged_file_is_refused(saved: Path, tmp_path: Path, name:
     data = bytearray((path / name).read_bytes())
     data[len(data) // 2] ^= 0xFF
     (path / name).write_bytes(data)
-    with pytest.raises(BundleError, match="damaged|not a qualm bundle"):
+    with pytest.raises(BundleError, match=r"damaged|not a qualm bundle"):
         Bundle.load(path)
     (path / name).unlink()
     with pytest.raises(BundleError, match="no bundle here"):
@@ -192,14 +190,18 @@ def hostile(saved: Path, path: Path, name: str, change: Callable[[Any], Any]) ->
         (WEIGHTS, lambda w: w | {"typical": w["typical"] * np.nan}, "finite"),
         (WEIGHTS, lambda w: w | {"gate.tau": w["gate.tau"].astype(np.int32)}, "finite"),
         (WEIGHTS, lambda w: w | {"tail.hybrid": np.array([1.0, -1.0])}, "calibration of hybrid"),
-        (WEIGHTS, lambda w: w | {"calibration.twin": w["calibration.twin"][::-1].copy()}, "calibration of twin"),
+        (
+            WEIGHTS,
+            lambda w: w | {"calibration.twin": w["calibration.twin"][::-1].copy()},
+            "calibration of twin",
+        ),
         (WEIGHTS, lambda w: w | {"twin.inner.bias": np.zeros(99, np.float32)}, "twin.inner.bias"),
         (CONTEXT, lambda c: c | {"counts.slots": c["counts.slots"] + (1 << 28)}, "counts"),
         (CONTEXT, lambda c: c | {"clock": np.full_like(c["clock"], 255)}, "clock"),
         (ENCODER, lambda _: b"not a model", "ONNX"),
         (ENCODER, lambda _: b"\x80\x04cposix\nsystem\n", "ONNX"),
     ],
-)  # fmt: skip
+)
 def test_hostile_bundles_are_refused(
     saved: Path, tmp_path: Path, name: str, change: Callable[[Any], Any], reason: str
 ) -> None:

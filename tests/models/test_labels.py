@@ -17,10 +17,18 @@ def read(folder: Path, text: str | bytes) -> Labels:
 @pytest.mark.parametrize(
     ("verdict", "want"),
     [
-        ("0", False), ("1", True), ("Normal", False), ("Anomaly", True), ("NO_FAILURE", False), ("FAILURE", True),
-        ("normal", False), (" ANOMALY ", True), ("false", False), ("True", True),
+        ("0", False),
+        ("1", True),
+        ("Normal", False),
+        ("Anomaly", True),
+        ("NO_FAILURE", False),
+        ("FAILURE", True),
+        ("normal", False),
+        (" ANOMALY ", True),
+        ("false", False),
+        ("True", True),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize(
     "header", ["entity,label", "BlockId,Label", "id, label ", "run,LABEL", "\ufeffentity,label"]
 )
@@ -33,9 +41,15 @@ def test_starts_and_intervals(tmp_path: Path) -> None:
     assert labels.entities == {"a": True, "b": False, "c": True}
     assert labels.starts == {"a": 1769860800.0, "c": 1769860800.5}
     labels = read(tmp_path, "source,start,end\ns,1769860800,1769860900\ns,1769870000,1769870000\n")
-    assert [labels.at_fault("s", t) for t in (1769860799, 1769860800, 1769860900, 1769860901, 1769870000)] == [
-        False, True, True, False, True,
-    ]  # fmt: skip
+    assert [
+        labels.at_fault("s", t) for t in (1769860799, 1769860800, 1769860900, 1769860901, 1769870000)
+    ] == [
+        False,
+        True,
+        True,
+        False,
+        True,
+    ]
     assert not labels.at_fault("other", 1769860850)
 
 

@@ -13,9 +13,43 @@ from models.templates import MERGE_VALUES, TemplateMiner, apply_merges, find_mer
 FIXED = settings(derandomize=True, deadline=None, max_examples=300, database=None)
 # Few letters, so that equal masks are common; every kind of separator, digits, and characters of many bytes.
 PIECES = st.sampled_from(
-    ["a", "b", "x9", "7", "42", "-3.5ms", "é", "日本", " ", "  ", "\t", "\n", ",", ", ", "=", ":", ";", "(", ")", "[",
-     "]", '"', "'", "|", "{", "}", "<", ">", ".", "%", "-", "\x00", "\x0b", "\ud800"]
-)  # fmt: skip
+    [
+        "a",
+        "b",
+        "x9",
+        "7",
+        "42",
+        "-3.5ms",
+        "é",
+        "日本",
+        " ",
+        "  ",
+        "\t",
+        "\n",
+        ",",
+        ", ",
+        "=",
+        ":",
+        ";",
+        "(",
+        ")",
+        "[",
+        "]",
+        '"',
+        "'",
+        "|",
+        "{",
+        "}",
+        "<",
+        ">",
+        ".",
+        "%",
+        "-",
+        "\x00",
+        "\x0b",
+        "\ud800",
+    ]
+)
 MESSAGES = st.lists(PIECES, max_size=12).map("".join)
 
 
@@ -46,11 +80,18 @@ def test_known_masks(message: str, want: str) -> None:
 @pytest.mark.parametrize(
     ("token", "number", "measured"),
     [
-        ("35ms", 35.0, True), ("12.5%", 12.5, True), ("-3", -3.0, False), ("1.5", 1.5, True), ("42", 42.0, False),
-        ("1.2.3", math.nan, True), ("35msec", math.nan, True), ("x1", math.nan, False), ("1" * 19, math.nan, False),
+        ("35ms", 35.0, True),
+        ("12.5%", 12.5, True),
+        ("-3", -3.0, False),
+        ("1.5", 1.5, True),
+        ("42", 42.0, False),
+        ("1.2.3", math.nan, True),
+        ("35msec", math.nan, True),
+        ("x1", math.nan, False),
+        ("1" * 19, math.nan, False),
         ("1e5", math.nan, False),
     ],
-)  # fmt: skip
+)
 def test_numbers_and_units(token: str, number: float, measured: bool) -> None:
     shapes = scan([f"took {token} in all"])
     assert shapes.numbers[0, 0] == number or (math.isnan(number) and math.isnan(shapes.numbers[0, 0]))
