@@ -49,6 +49,8 @@ def read_labels(path: Path) -> Labels:
                 _read_intervals(labels, reader, columns)
             else:
                 raise ValueError("expected the columns entity,label[,start] or source,start,end")
+        except UnicodeDecodeError:
+            raise ValueError(f"{path}: not UTF-8 text; labels are a CSV file with a header") from None
         except (ValueError, csv.Error) as error:
             raise ValueError(f"{path}, line {reader.line_num}: {error}") from None
     return labels
