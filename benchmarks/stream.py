@@ -29,7 +29,7 @@ LIMIT_SECONDS: Final = 300.0
 def run(events: int, broker: str | None) -> list[dict[str, Any]]:
     """Rows {method, format, broker, workers, events, events_per_second, p50_ms, p99_ms, alerts, rss_mb}.
 
-    events_per_second: a backlog of JSON events, until the last is triaged, circuits and alerts too.
+    events_per_second: a backlog of JSON events, until the last is triaged and the last circuit has run.
     p50_ms, p99_ms: from a record's timestamp to that of its alert, while events come at PACE per second.
     Raises KafkaError where there is no broker to be had.
     """
@@ -71,7 +71,6 @@ def _measure(address: str, folder: Path, events: int) -> dict[str, Any]:
         seconds = time.perf_counter() - start
         _produce(producer, name, islice(payloads, PACED), PACE)
         _wait_for(worker, total)
-        time.sleep(1.0)  # the last alerts: what is measured is their timestamps, not this pause
         rss = _resident_mb(worker.pid)
     latencies, alerts = _latencies(address, name, topics["ALERTS_TOPIC"], WARM + events)
     p50, p99 = np.percentile(latencies, [50, 99]).tolist() if latencies else (None, None)
@@ -100,14 +99,22 @@ def _triaged(worker: WorkerProcess) -> int:
 
 
 def _wait_for(worker: WorkerProcess, events: int) -> None:
+    """Until so many events are triaged and every salient one of them has been through its circuit."""
     deadline = time.monotonic() + LIMIT_SECONDS
-    while _triaged(worker) < events:
+    while not _through(worker, events):
         worker.check()
         if time.monotonic() > deadline:
             raise RuntimeError(
                 f"the worker triaged {_triaged(worker)} of {events} events in {LIMIT_SECONDS:.0f} s"
             )
         time.sleep(0.02)
+
+
+def _through(worker: WorkerProcess, events: int) -> bool:
+    metrics = worker.metrics()
+    if metrics is None or metrics.total("qualm_events_total") < events:
+        return False
+    return metrics.total("qualm_circuits_total") >= metrics.total("qualm_salient_total")
 
 
 def _resident_mb(pid: int) -> float:
