@@ -1,6 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRAS ?= aer,dev
+EXTRAS ?= aer,tensor,dev
 
 .PHONY: install demo test check bench bundle clean
 

@@ -54,7 +54,13 @@ class Worker:
         self._evaluation: SalientEvaluation | None = None
         if settings.role != "triage":
             self._evaluation = SalientEvaluation(
-                bundle, settings.device, settings.false_alarm_rate, settings.resolve_after_seconds
+                bundle,
+                settings.device,
+                settings.false_alarm_rate,
+                settings.resolve_after_seconds,
+                settings.evaluate_batch,
+                settings.shots,
+                lambda device: metrics.DEVICE_FAILURES.labels(device).inc(),
             )
             log.info("Circuits run on %s: %s", self._evaluation.device, self._evaluation.reason)
         self.app = create_app(settings)
@@ -125,7 +131,7 @@ class Worker:
         assert self._evaluation is not None
         with metrics.BATCH_SECONDS.labels("evaluate").time():
             alerts = self._evaluation.process(events, shard)
-        circuits = sum(event.trigger != "watermark" for event in events)
+        circuits = sum(any(event.open_wires) for event in events)
         metrics.CIRCUITS.labels(self._evaluation.device).inc(circuits)
         return alerts
 

@@ -134,6 +134,20 @@ def demo(seed: int, as_json: bool) -> None:
     help="Trainable layers of the circuit.",
 )
 @click.option(
+    "--preset",
+    default="sparse",
+    show_default=True,
+    type=click.Choice(["sparse", "reuploading", "threshold"]),
+    help="Circuit: inputs encoded once, before every layer, or the plain one without weights.",
+)
+@click.option(
+    "--open-wires",
+    default=4.0,
+    show_default=True,
+    type=click.FloatRange(0, 64, min_open=True),
+    help="Open wires that the gate is trained to, on average over salient events.",
+)
+@click.option(
     "--steps",
     default=400,
     show_default=True,
@@ -164,6 +178,8 @@ def train(
     seed: int,
     wires: int,
     layers: int,
+    preset: str,
+    open_wires: float,
     steps: int,
     budget: float,
     false_alarm_rate: float | None,
@@ -194,6 +210,8 @@ def train(
         seed=seed,
         wires=wires,
         layers=layers,
+        preset=preset,
+        open_wires=open_wires,
         steps=steps,
         salience_budget=budget,
         false_alarm_rate=false_alarm_rate,
@@ -258,6 +276,11 @@ def _say_trained(bundle: "Bundle", out: Path, as_json: bool) -> None:
     type=click.FloatRange(0, min_open=True),
     help="Seconds without news that resolve an incident.",
 )
+@click.option(
+    "--shots",
+    type=click.IntRange(1, 1_000_000),
+    help="Estimate circuits from so many shots; name a --device that draws them.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON and nothing else.")
 @reading_options
 def replay(
@@ -270,6 +293,7 @@ def replay(
     device: str,
     false_alarm_rate: float | None,
     resolve_after: float,
+    shots: int | None,
     as_json: bool,
     **reading: str | None,
 ) -> None:
@@ -294,7 +318,7 @@ def replay(
         how = _reading(loaded.manifest.reading, reading)
         outputs = ReplayOutputs(metrics, alerts, report, as_json)
         logs = Inputs(inputs, _settings())
-        run_replay(logs, loaded, how, labels, device, false_alarm_rate, resolve_after, outputs)
+        run_replay(logs, loaded, how, labels, device, false_alarm_rate, resolve_after, shots, outputs)
     except (InputError, BundleError, DeviceError, ValueError, OSError) as error:
         _fail(error)
 
@@ -402,28 +426,62 @@ def simulate(
 @click.option(
     "--broker", help="Kafka for `stream`; without, one is started from KAFKA_HOME, or the embedded one."
 )
-def bench(what: str, as_json: bool, events: int, broker: str | None) -> None:
+@click.option(
+    "--bundle",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Bundle that `circuits` and `readout` measure; without, the default bundle.",
+)
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    help="Logs whose replay gives `circuits` and `readout` their events; without, simulated services.",
+)
+def bench(
+    what: str, as_json: bool, events: int, broker: str | None, bundle: Path | None, inputs: tuple[str, ...]
+) -> None:
     """Measure this machine: circuits per second, readouts, or events per second from Kafka to alerts.
 
     \b
     Examples:
       qualm bench circuits
+      qualm bench circuits --bundle my-bundle --input today.log.gz
       qualm bench stream --broker 127.0.0.1:9092 --json
     """
-    from benchmarks import circuits, readout, stream
+    from agents.inputs import InputError
     from benchmarks.table import show
+    from models.bundle import BundleError
 
     try:
         if what == "stream":
+            from benchmarks import stream
+
             results = stream.run(events, broker)
         else:
-            results = circuits.run() if what == "circuits" else readout.run()
-    except (RuntimeError, OSError) as error:
+            results = _bench_models(what, bundle, inputs, as_json)
+    except (InputError, BundleError, RuntimeError, ValueError, OSError) as error:
         _fail(error)
     if as_json:
         click.echo(json.dumps(results))
     else:
         show(results)
+
+
+def _bench_models(what: str, path: Path | None, inputs: tuple[str, ...], quiet: bool) -> list[dict[str, Any]]:
+    from agents.inputs import Inputs
+    from agents.progress import progress_bars
+    from benchmarks import circuits, readout, salient
+    from models.bundle import Bundle
+
+    bundle = Bundle.load(path) if path else Bundle.default()
+    if inputs:
+        events = salient.of_inputs(bundle, Inputs(inputs, _settings()))
+    else:
+        events = salient.of_simulation(bundle)
+    if what == "readout":
+        return readout.run(bundle, events)
+    with progress_bars(quiet) as progress:
+        return circuits.run(bundle, events, progress)
 
 
 @main.command()

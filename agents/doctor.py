@@ -12,7 +12,9 @@ from typing import Literal
 from agents import broker
 from agents.settings import Settings, SettingsError, config_file, load_settings, unknown_variables
 from models.bundle import Bundle, BundleError
-from models.devices import installed
+from models.circuit_spec import CircuitSpec
+from models.device_choice import choose, time_devices
+from models.devices import DeviceError
 
 __all__ = ["Check", "examine"]
 
@@ -47,7 +49,7 @@ def examine(settings: Settings | None = None) -> list[Check]:
     Args:
         settings: those to examine; None loads them, and reports it when they are wrong.
     """
-    checks = [*_installation(), *_devices()]
+    checks = [*_installation()]
     try:
         settings = settings or load_settings()
     except SettingsError as error:
@@ -66,12 +68,23 @@ def _installation() -> Iterator[Check]:
             yield Check("fail", name, "not installed", "Run `make install`, or pip install qualm again.")
 
 
-def _devices() -> Iterator[Check]:
-    for name, problem in installed().items():
-        if problem:
-            yield Check("warn", f"device {name}", problem, "Only needed where `device` names it.")
+def _devices(settings: Settings, bundle: Bundle) -> Iterator[Check]:
+    """Every device, timed on the circuit of the bundle, and the one that the settings lead to."""
+    manifest, weights = bundle.manifest, bundle.weights["circuit.weights"]
+    spec = CircuitSpec(manifest.wires, manifest.layers, manifest.preset)
+    for timing in time_devices(spec, weights, settings.evaluate_batch):
+        if timing.rate:
+            what = f"{timing.rate:,.0f} circuits/s of {spec.wires} wires, half of them open"
+            yield Check("ok", f"device {timing.name}", what)
         else:
-            yield Check("ok", f"device {name}", "works")
+            advice = "Only needed where `device` names it."
+            yield Check("warn", f"device {timing.name}", timing.problem, advice)
+    try:
+        choice = choose(settings.device, spec, weights, settings.evaluate_batch, settings.shots)
+    except DeviceError as error:
+        yield Check("fail", "device", str(error), "Correct `device` or `shots`.")
+    else:
+        yield Check("ok", "device", f"{settings.device} is {choice.name}: {choice.reason}")
 
 
 def _configuration(settings: Settings) -> Iterator[Check]:
@@ -92,6 +105,7 @@ def _bundle(settings: Settings) -> Iterator[Check]:
         yield Check("fail", "bundle", str(error), "Set `bundle` to a folder that `qualm train` wrote.")
     else:
         yield Check("ok", "bundle", f"{settings.bundle or 'default'}, digest {bundle.digest[:16]}")
+        yield from _devices(settings, bundle)
 
 
 async def _broker(settings: Settings) -> list[Check]:

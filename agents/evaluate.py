@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from agents.incidents import Incidents
 from models.bundle import Bundle
 from models.detector import Evaluator, Score
+from models.device_choice import BATCH
 from schemas.alert import Alert, Driver, Scores, fingerprint
 from schemas.events import severity_text
 from schemas.salient import SalientEvent
@@ -52,9 +53,12 @@ class SalientEvaluation:
         device: str = "auto",
         false_alarm_rate: float | None = None,
         resolve_after: float = 300.0,
+        batch: int = BATCH,
+        shots: int | None = None,
+        on_device_failure: Callable[[str], None] = lambda device: None,
     ) -> None:
         self._bundle = bundle
-        self._evaluator = Evaluator(bundle, device)
+        self._evaluator = Evaluator(bundle, device, batch, shots, on_device_failure)
         self._rate = bundle.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
         self._resolve_after = resolve_after
         self._shards: dict[int, dict[tuple[str, int], _Origin]] = {}

@@ -41,6 +41,11 @@ OPEN_WIRES = Counter("qualm_open_wires_total", "Open wires, summed over salient 
 # Circuits that were evaluated, by the device that ran them.
 CIRCUITS = Counter("qualm_circuits_total", "Circuits evaluated", ["device"], registry=REGISTRY)
 
+# Devices that could not be made or failed, and were left for the next one.
+DEVICE_FAILURES = Counter(
+    "qualm_device_failures_total", "Devices left for the next one", ["device"], registry=REGISTRY
+)
+
 # Alerts that were published, by kind (new pattern, sequence, ...) and status (firing, resolved).
 ALERTS = Counter("qualm_alerts_total", "Alerts published", ["kind", "status"], registry=REGISTRY)
 

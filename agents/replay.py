@@ -1,6 +1,7 @@
 """Replay: files or topics through the very same triage and evaluation as the worker, then figures."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -65,10 +66,12 @@ class Totals:
     rows: int = 0
     prefiltered: int = 0
     salient: int = 0
+    circuits: int = 0
     open_wires: int = 0
     alerts: int = 0
     incidents: int = 0
     dead_letters: dict[str, int] = field(default_factory=dict)
+    device_failures: Counter[str] = field(default_factory=Counter)
     entities: EntityCount = field(default_factory=EntityCount)
     seconds: float = 0.0
 
@@ -79,6 +82,7 @@ class Totals:
         self.prefiltered += output.prefiltered
         self.open_wires += output.open_wires
         self.salient += sum(event.trigger != "watermark" for event in output.salient)
+        self.circuits += sum(any(event.open_wires) for event in output.salient)
         for letter in output.dead:
             reason = letter.reason.split(":")[0]
             self.dead_letters[reason] = self.dead_letters.get(reason, 0) + 1
@@ -100,10 +104,18 @@ class Replay:
         device: str = "auto",
         false_alarm_rate: float | None = None,
         resolve_after: float = 300.0,
+        shots: int | None = None,
     ) -> None:
         self.bundle = bundle
         self.totals = Totals()
-        self.evaluation = SalientEvaluation(bundle, device, false_alarm_rate, resolve_after)
+        self.evaluation = SalientEvaluation(
+            bundle,
+            device,
+            false_alarm_rate,
+            resolve_after,
+            shots=shots,
+            on_device_failure=lambda failed: self.totals.device_failures.update([failed]),
+        )
         self._options = options
         self._partitions: dict[tuple[str, int], PartitionTriage] = {}
         self._figures = Evaluation(labels or Labels(), false_alarm_rate or bundle.false_alarm_rate)
@@ -171,12 +183,14 @@ class Replay:
                 "prefilter_rate": totals.prefiltered / totals.rows if totals.rows else None,
                 "salient_rate": totals.salient / totals.rows if totals.rows else None,
                 "mean_open_wires": totals.open_wires / totals.salient if totals.salient else None,
-                "circuits": totals.salient,
+                "circuits": totals.circuits,
             },
             "alerts": totals.alerts,
             "incidents": totals.incidents,
             "dead_letters": totals.dead_letters,
             "device": self.evaluation.device,
+            "device_reason": self.evaluation.reason,
+            "device_failures": dict(totals.device_failures),
             **self._figures.report(totals.events),
             **({} if self._labelled else {"false_alarms_per_10k_events": None}),
             "bundle": self.bundle.digest,

@@ -41,6 +41,7 @@ def run_replay(
     device: str,
     false_alarm_rate: float | None,
     resolve_after: float,
+    shots: int | None,
     outputs: ReplayOutputs,
 ) -> None:
     """Replay, write the files, print the figures.
@@ -51,7 +52,7 @@ def run_replay(
     for path in (outputs.metrics, outputs.alerts, outputs.report):
         if path:
             writable(path)
-    replay = Replay(bundle, reading, known, device, false_alarm_rate, resolve_after)
+    replay = Replay(bundle, reading, known, device, false_alarm_rate, resolve_after, shots)
     first = _run(replay, inputs, outputs)
     if not replay.totals.events:
         raise InputError(_nothing(inputs.records, replay.totals.dead_letters))

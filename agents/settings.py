@@ -149,6 +149,12 @@ class Settings(BaseSettings):
     device: str = Field(
         default="auto", description="Device that evaluates circuits; `qualm doctor` lists those present."
     )
+    shots: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="Estimate circuits from so many shots; the device must draw them. Unset: exact.",
+    )
     resolve_after_seconds: float = Field(
         default=300.0,
         gt=0,

@@ -6,100 +6,188 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from benchmarks.salient import Salient
+from models.bundle import READOUT, Bundle
+from models.circuit import CircuitLayer
 from models.circuit_spec import CircuitSpec, initial_weights
 from models.compiled import CompiledCircuit
+from models.detector import Evaluator
 from models.devices import DEVICES, installed
-from models.qnode import expectations, make_qnode
+from models.onnx_model import OnnxModel
+from models.qnode import make_qnode
 
+WIRES: Final = (4, 8, 12)
+BATCHES: Final = (1, 64, 256, 4096)
 LAYERS: Final = 2
-CHECKED: Final = 16  # events whose deviation from default.qubit in float64 is taken
-_SECONDS: Final = 0.4  # that each row is timed for, and at least once
-_AMPLITUDES: Final = (
-    2**18
-)  # largest batch in amplitudes given to PennyLane's simulators, so that a row stays short
-_LOOPED: Final = 16  # events given to what loops over a batch: the rate does not depend on how many there are
-Evaluate = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[Any]]
+_CHECKED: Final = 2**16  # amplitudes' worth of events whose deviation from the QNode is taken
+_SECONDS: Final = 0.3  # that each row is timed for, in at least one run
+_LOOPED: Final = 8  # events of a batch given to what loops: the rate does not depend on how many there are
+_AMPLITUDES: Final = 2**20  # of the part of a batch given to simulators at once, 16 MB: larger is slower
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Evaluate = Callable[[Floats, Mask], NDArray[Any]]
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Method:
-    """loops: takes the events of a batch one after another."""
+    """most: events that it is timed with, None for the whole batch; alone: whether one by one."""
 
     name: str
     evaluate: Evaluate
-    loops: bool
+    most: int | None = None
+    alone: bool = False
 
 
-def run(quick: bool = False) -> list[dict[str, Any]]:
-    """Rows {method, wires, batch, masks, circuits_per_second, max_deviation}; about a minute, a few seconds
-    if quick.
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """Wires a and open wires (batch, n), and how the latter are called."""
 
-    masks: "dense", all wires open, or "half", each wire open or closed by the toss of a coin.
+    masks: str
+    a: Floats
+    mask: Mask
+
+
+def run(bundle: Bundle, salient: Salient, progress: Progress) -> list[dict[str, Any]]:
+    """Rows {method, wires, batch, masks, mean_open_wires, circuits_per_second, max_deviation}.
+
+    masks: "dense", all wires open; "replay", as they are in the salient events of a replay; "open k", any k
+    of 8. circuits_per_second: by the median of the timed runs. max_deviation: from the QNode on
+    default.qubit in float64, on as many events as that takes a moment for. What loops over a batch is timed
+    event by event on a part of it, and a simulator on at most 2^20 amplitudes at once. Some minutes.
     """
-    rows = []
-    for wires in (8,) if quick else (4, 8, 12):
+    cases = list(_cases(salient))
+    rows: list[dict[str, Any]] = []
+    for done, (wires, inputs) in enumerate(cases):
         spec = CircuitSpec(wires, LAYERS)
-        weights = initial_weights(spec, seed=0)
-        for batch in (256,) if quick else (1, 64, 256, 4096):
-            for masks in ("dense", "half"):
-                a, mask = _inputs(wires, batch, masks)
-                exact = expectations(spec, weights, a[:CHECKED], mask[:CHECKED])
-                for method in _methods(spec, weights, batch, masks):
-                    rate, result = _rate(method, a, mask)
-                    deviation = np.abs(result[:CHECKED] - exact[: len(result)]).max()
-                    rows.append(
-                        {
-                            "method": method.name, "wires": wires, "batch": batch, "masks": masks,
-                            "circuits_per_second": rate, "max_deviation": float(deviation),
-                        }
-                    )  # fmt: skip
-    return rows
+        rows += _rows(spec, initial_weights(spec, seed=0), inputs)
+        progress("circuits", done + 1, len(cases))
+    return rows + list(_one_event(bundle, salient))
 
 
-def _methods(spec: CircuitSpec, weights: NDArray[np.float32], batch: int, masks: str) -> Iterator[_Method]:
-    yield _Method("compiled", CompiledCircuit(spec, weights), False)
-    if batch << spec.wires > _AMPLITUDES:
-        return
-    yield _Method("default.qubit broadcast", lambda a, m: expectations(spec, weights, a, m), False)
-    if batch != (64 if spec.wires == 12 else 256) or masks != "dense":
-        return  # what loops has one rate for every batch, and runs closed wires like open ones
-    yield _Method("seed-style loop (default.qubit)", _loop(spec, weights, "default.qubit"), True)
+def _cases(salient: Salient) -> Iterator[tuple[int, _Inputs]]:
+    for wires in WIRES:
+        for batch in BATCHES:
+            a, mask = _replayed(salient, wires, batch)
+            yield wires, _Inputs("dense", a, np.ones_like(mask))
+            yield wires, _Inputs("replay", a, mask)
+    a, _ = _replayed(salient, 8, BATCHES[-1])
+    places = np.random.default_rng(0).random(a.shape).argsort(axis=1)
+    for k in range(9):
+        yield 8, _Inputs(f"open {k}", a, places < k)
+
+
+def _replayed(salient: Salient, wires: int, batch: int) -> tuple[Floats, Mask]:
+    """Salient events in their order, again and again until there are enough: as they are with as many wires
+    as the bundle has; the first of their wires with fewer; with more, those of the next event behind them.
+    """
+    rows = np.arange(batch) % len(salient.wires)
+    following = (rows + 1) % len(salient.wires)
+    parts = [np.concatenate([part[rows], part[following]], axis=1) for part in (salient.wires, salient.mask)]
+    return parts[0][:, :wires], parts[1][:, :wires].astype(bool)
+
+
+def _rows(spec: CircuitSpec, weights: Floats, inputs: _Inputs) -> Iterator[dict[str, Any]]:
+    size = len(inputs.a)
+    checked = min(size, _CHECKED >> spec.wires)
+    exact = _broadcast(spec, weights)(inputs.a[:checked], inputs.mask[:checked])
+    curve = inputs.masks.startswith("open")
+    for method in [_compiled(spec, weights)] if curve else _methods(spec, weights):
+        count = size if method.most is None else min(size, method.most)
+        seconds, result = _timed(method.evaluate, inputs.a[:count], inputs.mask[:count], method.alone)
+        compared = min(len(result), checked)
+        rate = 1.0 / seconds if method.alone else count / seconds
+        yield _row(spec.wires, inputs, method.name, rate, result[:compared] - exact[:compared])
+
+
+def _row(
+    wires: int, inputs: _Inputs, method: str, rate: float, deviation: NDArray[Any] | None
+) -> dict[str, Any]:
+    return {
+        "method": method, "wires": wires, "batch": len(inputs.a), "masks": inputs.masks,
+        "mean_open_wires": round(float(inputs.mask.sum(axis=1).mean()), 2),
+        "circuits_per_second": round(rate, 1),
+        "max_deviation": None if deviation is None else float(np.abs(deviation).max()),
+    }  # fmt: skip
+
+
+def _methods(spec: CircuitSpec, weights: Floats) -> Iterator[_Method]:
+    most = _AMPLITUDES >> spec.wires
+    yield _compiled(spec, weights)
+    yield _Method("torch cpu", _torch(spec, weights, "cpu"), most)
+    if torch.cuda.is_available():
+        yield _Method("torch cuda", _torch(spec, weights, "cuda"))
+    yield _Method("default.qubit broadcast", _broadcast(spec, weights), most)
+    yield _Method("seed-style loop (default.qubit)", _loop(spec, weights, "default.qubit"), _LOOPED, True)
     for name, capability in DEVICES.items():
         if not capability.batches and not installed()[name]:
-            yield _Method(f"{name} loop", _loop(spec, weights, name), True)
-            yield _Method(f"{name} broadcast", _broadcast(spec, weights, name), True)
+            yield _Method(f"{name} loop", _loop(spec, weights, name), _LOOPED, True)
+            if capability.shots:  # the tensor network takes no batch at all
+                yield _Method(f"{name} broadcast", _broadcast(spec, weights, name), _LOOPED)
 
 
-def _loop(spec: CircuitSpec, weights: NDArray[np.float32], device: str) -> Evaluate:
-    node = make_qnode(spec, device)
+def _compiled(spec: CircuitSpec, weights: Floats) -> _Method:
+    return _Method("qualm compiled", CompiledCircuit(spec, weights))
 
-    def evaluate(a: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[Any]:
-        return np.array([node(weights, x, m) for x, m in zip(a, mask.astype(np.float64), strict=True)])
+
+def _torch(spec: CircuitSpec, weights: Floats, device: str) -> Evaluate:
+    layer = CircuitLayer(spec).to(device)
+    layer.load_state_dict({"weights": torch.from_numpy(weights)})
+
+    def evaluate(a: Floats, mask: Mask) -> NDArray[Any]:
+        with torch.inference_mode():
+            m = torch.from_numpy(mask.astype(np.float32)).to(device)
+            found: NDArray[Any] = layer(torch.from_numpy(a).to(device), m).cpu().numpy()
+        return found
 
     return evaluate
 
 
-def _broadcast(spec: CircuitSpec, weights: NDArray[np.float32], device: str) -> Evaluate:
-    return lambda a, m: expectations(spec, weights, a, m, device)
+def _loop(spec: CircuitSpec, weights: Floats, device: str) -> Evaluate:
+    """One QNode call for each event, as the original idea has it."""
+    node = make_qnode(spec, device)
+    return lambda a, mask: np.array([node(weights, x, m) for x, m in zip(a, mask * 1.0, strict=True)])
 
 
-def _rate(method: _Method, a: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[float, NDArray[Any]]:
-    """Circuits per second of the fastest of the timed runs, and their result."""
-    if method.loops:
-        a, mask = a[:_LOOPED], mask[:_LOOPED]
-    result = method.evaluate(a[:1], mask[:1])  # warm up
-    best, spent = np.inf, 0.0
-    while spent < _SECONDS:
+def _broadcast(spec: CircuitSpec, weights: Floats, device: str = "default.qubit") -> Evaluate:
+    """One QNode call for the whole batch, all wires in every circuit."""
+    node = make_qnode(spec, device)
+    angles = weights.astype(np.float64)
+    return lambda a, mask: np.stack(node(angles, a.astype(np.float64), mask * 1.0), axis=1)
+
+
+def _timed(evaluate: Evaluate, a: Floats, mask: Mask, alone: bool = False) -> tuple[float, NDArray[Any]]:
+    """Median seconds of a run, of the whole batch or of its events alone; <Z> of all or of the first."""
+    result = first = evaluate(a[:1], mask[:1])  # warm up
+    parts = [slice(i, i + 1) for i in range(len(a))] if alone else [slice(None)]
+    times: list[float] = []
+    while not times or sum(times) < _SECONDS:
+        part = parts[len(times) % len(parts)]
         start = time.perf_counter()
-        result = method.evaluate(a, mask)
-        seconds = time.perf_counter() - start
-        best, spent = min(best, seconds), spent + seconds
-    return round(len(a) / best, 1), result
+        result = evaluate(a[part], mask[part])
+        times.append(time.perf_counter() - start)
+    return float(np.median(times)), first if alone else result
 
 
-def _inputs(wires: int, batch: int, masks: str) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    rng = np.random.default_rng(batch)
-    a = rng.uniform(-1.0, 1.0, (batch, wires)).astype(np.float32)
-    return a, np.ones(a.shape, bool) if masks == "dense" else rng.random(a.shape) < 0.5
+def _one_event(bundle: Bundle, salient: Salient) -> Iterator[dict[str, Any]]:
+    """One event alone to its score: circuit and INT8 readout; and all scores that an alert is made of."""
+    evaluator, readout = Evaluator(bundle), OnnxModel(bundle.models[READOUT])
+    spec = CircuitSpec(bundle.manifest.wires, bundle.manifest.layers, bundle.manifest.preset)
+    circuit = CompiledCircuit(spec, bundle.weights["circuit.weights"])
+    prior = np.full((1, 1), 0.5, np.float32)
+
+    def to_score(a: Floats, mask: Mask) -> NDArray[Any]:
+        return readout(np.concatenate([circuit(a, mask), a * mask, prior], axis=1))
+
+    def to_scores(a: Floats, mask: Mask) -> NDArray[Any]:
+        return evaluator.score_table(a, mask, salient.logit[:1])
+
+    for masks in ("dense", "replay"):
+        mask = salient.mask[:1] if masks == "replay" else np.ones_like(salient.mask[:1])
+        inputs = _Inputs(masks, salient.wires[:1], mask)
+        for name, evaluate in (("qualm compiled + int8 readout", to_score), ("qualm all scores", to_scores)):
+            seconds, _ = _timed(evaluate, inputs.a, inputs.mask)
+            yield _row(spec.wires, inputs, name, 1.0 / seconds, None)

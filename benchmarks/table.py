@@ -2,15 +2,19 @@
 
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    """One line per result, one column per key."""
+    """One line per result, one column per key; what it is called stays whole on a narrow terminal."""
     if not rows:
         return
-    table = Table(*rows[0])
+    table = Table(box=box.SIMPLE_HEAD)
+    for i, (name, value) in enumerate(rows[0].items()):
+        is_number = not isinstance(value, str)
+        table.add_column(name.replace("_", " "), justify="right" if is_number else "left", no_wrap=i == 0)
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     Console().print(table)

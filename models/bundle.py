@@ -18,23 +18,25 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from models.calibration import Calibration
-from models.circuit_spec import CircuitSpec, checked_weights
+from models.circuit_spec import MAX_LAYERS, MAX_WIRES, CircuitSpec, checked_weights
 from models.context import Context
+from models.density import DensityMatrices
 from models.features import NAMES, WIDTH
 from models.onnx_model import OnnxModel
 from models.templates import TemplateMiner
-from models.twin import twin_hidden
+from models.twin import twin_size
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MANIFEST: Final = "bundle.json"
 WEIGHTS: Final = "weights.safetensors"
 CONTEXT: Final = "context.safetensors"
 ENCODER: Final = "encoder.int8.onnx"
+ENCODER_FLOAT: Final = "encoder.onnx"
 READOUT: Final = "readout.int8.onnx"
 READOUT_FLOAT: Final = "readout.onnx"
 TWIN_READOUT: Final = "twin_readout.onnx"
-FILES: Final = (WEIGHTS, CONTEXT, ENCODER, READOUT, READOUT_FLOAT, TWIN_READOUT)
-SCORES: Final = ("prefilter", "twin", "hybrid", "hybrid_int8")
+FILES: Final = (WEIGHTS, CONTEXT, ENCODER, ENCODER_FLOAT, READOUT, READOUT_FLOAT, TWIN_READOUT)
+SCORES: Final = ("prefilter", "twin", "density", "hybrid", "hybrid_int8")  # alerts go by the last
 FILE_LIMIT: Final = 256 * 1024 * 1024  # bytes; far more than any real bundle
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -52,8 +54,8 @@ class Manifest(BaseModel):
     format: int
     qualm: str
     features: list[str]
-    wires: int = Field(ge=1, le=24)
-    layers: int = Field(ge=0, le=64)
+    wires: int = Field(ge=1, le=MAX_WIRES)
+    layers: int = Field(ge=0, le=MAX_LAYERS)
     preset: str
     entity_timeout: float = Field(
         gt=0, allow_inf_nan=False, description="seconds without events that end an entity"
@@ -79,7 +81,8 @@ class Bundle:
     """What training makes and triage and evaluation use.
 
     weights: prefilter.weight (d,), prefilter.bias (3,), gate.tau (n,), gate.alpha (n,), circuit.weights,
-    twin.*, typical (d,): the 95th percentile of each feature on normal events. context: what Context.dump()
+    twin.weights, density.* (models/density.py), typical (d,): the 95th percentile of each feature on normal
+    events. context: what Context.dump()
     wrote, empty for a bundle that starts cold. models: ONNX files by name.
     """
 
@@ -184,32 +187,25 @@ def _manifest(path: Path, text: bytes) -> Manifest:
 
 
 def _check_weights(weights: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> None:
+    spec = CircuitSpec(manifest.wires, manifest.layers, manifest.preset)
     shapes: dict[str, tuple[int, ...]] = {
         "prefilter.weight": (WIDTH,),
         "prefilter.bias": (3,),
         "gate.tau": (manifest.wires,),
         "gate.alpha": (manifest.wires,),
         "typical": (WIDTH,),
-        **_twin_shapes(CircuitSpec(manifest.wires, manifest.layers, manifest.preset)),
+        "twin.weights": twin_size(spec)[:1],
     }
     for name, shape in shapes.items():
         if name not in weights or weights[name].shape != shape:
             raise ValueError(f"{name} is missing or not of shape {shape}")
     for name, array in weights.items():
-        if not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array).all():
+        if name not in ("density.patterns", "density.counts") and not np.issubdtype(array.dtype, np.floating):
+            raise ValueError(f"{name} holds no numbers of floating point")
+        if not np.isfinite(array).all():
             raise ValueError(f"{name} holds values that are no finite numbers")
-    spec = CircuitSpec(manifest.wires, manifest.layers, manifest.preset)
     checked_weights(spec, weights["circuit.weights"])
-
-
-def _twin_shapes(spec: CircuitSpec) -> dict[str, tuple[int, ...]]:
-    wires, hidden = spec.wires, twin_hidden(spec)
-    return {
-        "twin.inner.weight": (hidden, wires),
-        "twin.inner.bias": (hidden,),
-        "twin.outer.weight": (wires, hidden),
-        "twin.outer.bias": (wires,),
-    }
+    DensityMatrices.from_arrays(weights, manifest.wires)
 
 
 def _check_calibrations(weights: Mapping[str, NDArray[np.generic]]) -> None:
@@ -227,7 +223,7 @@ def _check_context(context: Mapping[str, NDArray[np.generic]], manifest: Manifes
 
 
 def _check_model(name: str, data: bytes, wires: int) -> None:
-    inputs, outputs = (WIDTH, wires) if name == ENCODER else (2 * wires + 1, 1)
+    inputs, outputs = (WIDTH, wires) if name in (ENCODER, ENCODER_FLOAT) else (2 * wires + 1, 1)
     made = OnnxModel(data)
     if made.width != inputs or made(np.zeros((1, inputs), np.float32)).shape != (1, outputs):
         raise ValueError(f"{name} is not of {inputs} inputs and {outputs} outputs")

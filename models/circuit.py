@@ -45,7 +45,11 @@ class CircuitLayer(nn.Module):
         )  # (B, re/im, 2^n)
         turn = torch.zeros_like(m)  # RZ angles not applied yet: they merge with the diagonal that follows
         both = m[:, self._first] * m[:, self._second]
-        for layer in weights:
+        again = self.spec.preset == "reuploading"
+        for index, layer in enumerate(weights):
+            if again and index > 0:
+                state = _rotate_y(_turn_phase(state, -0.5 * (turn @ z)), math.pi * m * a)
+                turn = torch.zeros_like(m)
             phi, theta, omega = layer[: 3 * n].reshape(n, 3).unbind(dim=1)
             phase = (both * layer[3 * n :]) @ self._zz.to(a.dtype) + (turn + m * phi) @ z
             state = _rotate_y(_turn_phase(state, -0.5 * phase), m * theta)

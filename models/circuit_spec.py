@@ -1,27 +1,33 @@
 """What a circuit is made of: its size, its preset and the layout of its weights."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_WIRES: Final = 24  # 2^24 amplitudes are 128 MB; more belongs on a tensor network or on hardware
+MAX_WIRES: Final = 64  # what schemas/salient.py carries
+MAX_STATE_WIRES: Final = 24  # open wires for a state vector: 2^24 complex amplitudes are 256 MB
 MAX_LAYERS: Final = 64
-PRESETS: Final = ("sparse", "threshold")
+PRESETS: Final = ("sparse", "reuploading", "threshold")
 THRESHOLD: Final = 0.1  # of the preset "threshold": a wire acts when the size of its input is above this
 _INITIAL_SCALE: Final = (
     0.3  # rad; small angles keep gradients alive at the start (Grant et al., Quantum 3, 214, 2019)
 )
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
 class CircuitSpec:
-    """wires: 1 to 24; layers: 0 to 64 trainable layers; preset: "sparse" or "threshold". Raises ValueError.
+    """wires: 1 to 64; layers: 0 to 64 trainable layers; preset: one of PRESETS. Raises ValueError.
 
-    "sparse" is the trainable circuit of models/qnode.py. "threshold" is the plain circuit without weights:
-    RY, then CNOT to the next wire for every wire above THRESHOLD.
+    "sparse" is the trainable circuit of models/qnode.py: the inputs are encoded once, before the layers.
+    "reuploading" encodes them again before every layer, which lets a circuit of the same weights express
+    more frequencies of its inputs (Perez-Salinas et al., Quantum 4, 226, 2020; Schuld et al., Phys. Rev. A
+    103, 032430, 2021); without layers it is "sparse". "threshold" is the plain circuit without weights: RY,
+    then CNOT to the next wire for every wire above THRESHOLD.
     """
 
     wires: int = 8
@@ -56,6 +62,27 @@ def weight_shape(spec: CircuitSpec) -> tuple[int, int]:
 def initial_weights(spec: CircuitSpec, seed: int) -> NDArray[np.float32]:
     """Small random angles (rad) of weight_shape(spec)."""
     return np.random.default_rng(seed).normal(0.0, _INITIAL_SCALE, weight_shape(spec)).astype(np.float32)
+
+
+def subcircuit(
+    spec: CircuitSpec, weights: NDArray[Number], wires: Sequence[int] | NDArray[np.integer]
+) -> tuple[CircuitSpec, NDArray[Number]]:
+    """The circuit over some wires (k,) alone, their indices ascending: its spec and weights.
+
+    It is what the whole circuit is where the other wires are closed. Raises ValueError for indices that are
+    not ascending wires of the spec, and for "threshold": its CNOTs reach wires that are below threshold, so
+    it cannot be cut down.
+    """
+    if spec.preset == "threshold":
+        raise ValueError("a threshold circuit acts on its closed wires too, so it cannot be cut down")
+    chosen = np.asarray(wires, np.int64)
+    if len(chosen) == 0 or chosen[0] < 0 or chosen[-1] >= spec.wires or (np.diff(chosen) <= 0).any():
+        raise ValueError(f"want ascending indices below {spec.wires}, not {chosen.tolist()}")
+    first, second = np.triu_indices(spec.wires, 1)  # the order of pairs()
+    is_chosen = np.isin(np.arange(spec.wires), chosen)
+    rot = (3 * chosen[:, None] + np.arange(3)).reshape(-1)
+    both = 3 * spec.wires + np.flatnonzero(is_chosen[first] & is_chosen[second])
+    return replace(spec, wires=len(chosen)), weights[:, np.concatenate([rot, both])]
 
 
 def checked_weights(spec: CircuitSpec, weights: NDArray[np.generic]) -> NDArray[np.float64]:

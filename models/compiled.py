@@ -1,108 +1,191 @@
 """The compiled circuit: the QNode's function with frozen weights, for batches of events, on the processor.
 
-For each set of open wires (a pattern) the variational part is fixed, so its diagonals and rotations are
-worked out once, in float64, and kept. An event with k open wires costs 2^k amplitudes. Needs neither
-PennyLane nor torch.
+For each set of open wires (a pattern) the variational part is fixed, so its diagonals are worked out once, in
+float64, and kept. An event with k open wires costs 2^k amplitudes. Needs neither PennyLane nor torch.
 """
 
-from collections import OrderedDict
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.circuit_kernel import evaluate
-from models.circuit_spec import THRESHOLD, CircuitSpec, checked_weights, pairs
+from models.circuit_kernel import Tables, evaluate, evolve, plan, tile_events
+from models.circuit_spec import THRESHOLD, CircuitSpec, checked_weights, pairs, subcircuit
 
 MAX_COMPILED_WIRES: Final = 12  # beyond, PennyLane's simulators with their threads and GPUs do better
-_CACHE_BYTES: Final = 64 * 2**20  # of tables kept; all 4,096 patterns of 12 wires and two layers take 9 MB
+MAX_TABLE_BYTES: Final = 128 * 2**20  # of all patterns' diagonals; 12 wires and two layers take 9 MB
+_SHARED_WORK: Final = 2**18  # amplitudes times layers from which a batch is shared out among threads
 
 
-class _Pattern:
-    """What is fixed for one set of open wires: the tables that models/circuit_kernel.py reads."""
-
-    def __init__(self, spec: CircuitSpec, weights: NDArray[np.float64], wires: NDArray[np.int64]) -> None:
-        n, k = spec.wires, len(wires)
-        self.wires = wires
-        z = 1.0 - 2.0 * (np.arange(2**k)[None, :] >> np.arange(k - 1, -1, -1)[:, None] & 1)  # (k, 2^k)
-        position = {int(wire): i for i, wire in enumerate(wires)}
-        both = [
-            (index, position[i], position[j])
-            for index, (i, j) in enumerate(pairs(n))
-            if i in position and j in position
-        ]
-        pair, first, second = np.array(both, np.int64).reshape(-1, 3).T
-        zz = z[first] * z[second]
-        phases, turns = [], []
-        before = np.zeros(k)  # RZ at the end of one layer merges with the diagonal of the next
-        for layer in weights:
-            phi, theta, omega = layer[: 3 * n].reshape(n, 3)[wires].T
-            phase = (before + phi) @ z + layer[3 * n + pair] @ zz
-            phases.append([np.cos(-0.5 * phase), np.sin(-0.5 * phase)])
-            turns.append(np.stack([np.cos(0.5 * theta), np.sin(0.5 * theta)], axis=1))
-            before = omega
-        layers = len(weights)
-        self.phases = np.array(phases, np.float32).reshape(layers, 2, 2**k)
-        self.turns = np.array(turns, np.float32).reshape(layers, k, 2)
-        self.nbytes = self.phases.nbytes + self.turns.nbytes
+class NotCompiledError(ValueError):
+    """A circuit that is too large to be compiled; the text says why."""
 
 
 class CompiledCircuit:
     """Evaluates a micro-batch of events. An event's result never depends on the others in its batch.
 
-    Raises ValueError for more than 12 wires and for weights that do not fit.
+    Raises NotCompiledError for more than 12 wires, or layers that need more tables than MAX_TABLE_BYTES, and
+    ValueError for weights that do not fit.
     """
 
     def __init__(self, spec: CircuitSpec, weights: NDArray[np.generic]) -> None:
-        if spec.wires > MAX_COMPILED_WIRES:
-            raise ValueError(f"circuits are compiled up to {MAX_COMPILED_WIRES} wires, not {spec.wires}")
+        if problem := not_compiled(spec):
+            raise NotCompiledError(problem)
         self.spec = spec
         self._weights = checked_weights(spec, weights)
-        self._patterns: OrderedDict[int, _Pattern] = (
-            OrderedDict()
-        )  # by bits of the open wires, latest used last
-        self._bytes = 0
+        self._tables = _empty_tables(spec, self._weights)
         warm = np.ones((1, spec.wires), bool)
         self(warm.astype(np.float32), warm)  # machine code is made now and not at the first event
 
     def __call__(self, a: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Wires a (B, n) and open wires (B, n) to <Z> (B, n); 1 for a closed wire.
+        """Wires a (B, n) in [-1, 1] and open wires (B, n) to <Z> (B, n); 1 for a closed wire.
 
-        Raises ValueError for shapes that do not fit and for an open wire that is no finite number.
+        Raises ValueError for shapes that do not fit and for an open wire outside [-1, 1] or no number.
         """
-        if a.ndim != 2 or a.shape != mask.shape or a.shape[1] != self.spec.wires:
-            raise ValueError(f"wires {a.shape} and mask {mask.shape}, want (B, {self.spec.wires}) twice")
-        gated = np.where(mask, a, 0.0).astype(np.float64)  # so that angles are not rounded
-        if not np.isfinite(gated).all():
-            raise ValueError("an open wire holds a value that is no finite number")
         if self.spec.preset == "threshold":
-            return _plain(gated)
-        half = (0.5 * np.pi) * gated
-        cosine, sine = np.cos(half).astype(np.float32), np.sin(half).astype(np.float32)
+            self._check(a, mask)
+            return _plain(np.where(mask, a, 0.0).astype(np.float64))
+        values, codes, order = self._plan(a, mask)
         out = np.ones(a.shape, np.float32)
-        for code, rows in _groups(mask):
-            pattern = self._pattern(code)
-            evaluate(cosine, sine, rows, pattern.wires, pattern.phases, pattern.turns, out)
+        shares = self._shares(codes, order)
+        run = _threads().map if len(shares) > 1 else map
+        list(run(lambda share: evaluate(values, codes, share, self._tables, out), shares))
         return out
 
-    def _pattern(self, code: int) -> _Pattern:
-        pattern = self._patterns.pop(code, None)
-        if pattern is None:
-            wires = np.array([i for i in range(self.spec.wires) if code >> i & 1], np.int64)
-            pattern = _Pattern(self.spec, self._weights, wires)
-            self._bytes += pattern.nbytes
-            while self._patterns and self._bytes > _CACHE_BYTES:
-                self._bytes -= self._patterns.popitem(last=False)[1].nbytes
-        self._patterns[code] = pattern
-        return pattern
+    def states(
+        self, a: NDArray[np.float32], mask: NDArray[np.bool_]
+    ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.complex64]]]:
+        """State vectors by pattern: (pattern as bits, rows (m,), states (m, 2^k)), not more than 8,192
+        amplitudes or 16 events at once.
+
+        They are those before the last layer's rotations: a fixed unitary of each pattern, which changes no
+        overlap of two states. Events without an open wire are left out. Raises ValueError as a call does, and
+        for the preset "threshold".
+        """
+        if self.spec.preset == "threshold":
+            raise ValueError("the threshold preset is evaluated without state vectors")
+        values, codes, order = self._plan(a, mask)
+        ends = np.flatnonzero(np.diff(codes[order])) + 1
+        for rows in np.split(order, ends):
+            code = int(codes[rows[0]]) if len(rows) else 0
+            width = int(self._tables.width[code])
+            for start in range(0, len(rows) if code else 0, tile_events(width)):
+                batch = rows[start : start + tile_events(width)]
+                parts = np.empty((2, 1 << width, len(batch)), np.float32)
+                evolve(values, codes, batch, self._tables, parts)
+                yield code, batch, (parts[0] + 1j * parts[1]).T.astype(np.complex64)
+
+    def _check(self, a: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
+        if a.ndim != 2 or a.shape != mask.shape or a.shape[1] != self.spec.wires:
+            raise ValueError(f"wires {a.shape} and mask {mask.shape}, want (B, {self.spec.wires}) twice")
+        if not (np.abs(a[mask]) <= 1.0).all():
+            raise ValueError(_OUTSIDE)
+
+    def _plan(
+        self, a: NDArray[np.float32], mask: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+        """The wires, the pattern of each event and the events in order of their patterns, tables ready."""
+        if a.ndim != 2 or a.shape != mask.shape or a.shape[1] != self.spec.wires:
+            raise ValueError(f"wires {a.shape} and mask {mask.shape}, want (B, {self.spec.wires}) twice")
+        values = np.ascontiguousarray(a, np.float32)
+        codes, order, valid, known = plan(values, np.ascontiguousarray(mask, np.bool_), self._tables)
+        if not valid:
+            raise ValueError(_OUTSIDE)
+        if not known:
+            for code in np.unique(codes[~self._tables.ready[codes]]).tolist():
+                self._compile(code)
+        return values, codes, order
+
+    def _compile(self, code: int) -> None:
+        """Work out the diagonals of a pattern."""
+        tables = self._tables
+        wires = tables.position[code, : tables.width[code]]
+        cells = np.array(list(_diagonals(*subcircuit(self.spec, self._weights, wires))), np.float32)
+        tables.cells[tables.offset[code] :][: cells.size] = cells.reshape(-1)
+        tables.ready[code] = True
+
+    def _shares(self, codes: NDArray[np.int64], order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """The events cut into stretches of equal work, one for each thread that it pays to use."""
+        layers = max(1, len(self._weights))
+        if len(order) << self.spec.wires < _SHARED_WORK // layers or (parts := _processors()) < 2:
+            return [order]
+        work = np.cumsum(1 << self._tables.width[codes[order]]) * layers
+        if work[-1] < _SHARED_WORK:
+            return [order]
+        return np.split(order, np.searchsorted(work, work[-1] * np.arange(1, parts) / parts))
 
 
-def _groups(mask: NDArray[np.bool_]) -> list[tuple[int, NDArray[np.int64]]]:
-    """(pattern as bits, rows that have it) for every pattern with an open wire."""
-    codes = mask @ (1 << np.arange(mask.shape[1]))
-    order = np.argsort(codes, kind="stable")
-    ends = np.flatnonzero(np.diff(codes[order])) + 1
-    return [(int(codes[rows[0]]), rows) for rows in np.split(order, ends) if len(rows) and codes[rows[0]]]
+_OUTSIDE: Final = "an open wire holds a value outside [-1, 1], or one that is no finite number"
+
+
+def not_compiled(spec: CircuitSpec) -> str:
+    """Why a circuit is too large to be compiled, "" when it is not."""
+    if spec.wires > MAX_COMPILED_WIRES:
+        return f"circuits are compiled up to {MAX_COMPILED_WIRES} wires, this one has {spec.wires}"
+    if spec.preset != "threshold" and 8 * _diagonal_count(spec) * 3**spec.wires > MAX_TABLE_BYTES:
+        return f"{spec.layers} layers of {spec.wires} wires are too many to compile"
+    return ""
+
+
+def _diagonal_count(spec: CircuitSpec) -> int:
+    """Re-uploading keeps the RZ between two layers apart, since the encoding comes in between."""
+    return max(0, 2 * spec.layers - 1) if spec.preset == "reuploading" else spec.layers
+
+
+def _empty_tables(spec: CircuitSpec, weights: NDArray[np.float64]) -> Tables:
+    n, patterns = spec.wires, np.arange(2**spec.wires)
+    bits = patterns[:, None] >> np.arange(n) & 1
+    width = bits.sum(axis=1)
+    cells = 2 * _diagonal_count(spec) << width
+    theta = weights[:, 1 : 3 * n : 3]
+    half = 0.5 * theta
+    half[-1:] = theta[-1:]
+    ready = np.zeros(len(patterns), bool)
+    ready[0] = True
+    return Tables(
+        width=width,
+        position=np.argsort(1 - bits, axis=1, kind="stable"),
+        rank=np.argsort(np.argsort(width, kind="stable")),
+        ready=ready,
+        offset=np.cumsum(cells) - cells,
+        cells=np.empty(cells.sum(), np.float32),  # pages that no pattern needs are never touched
+        turns=np.stack([np.cos(half), np.sin(half)], axis=2).astype(np.float32),
+        again=spec.preset == "reuploading",
+    )
+
+
+def _diagonals(spec: CircuitSpec, weights: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+    """Cosine and sine (2, 2^k) of each diagonal of a circuit, in the order in which they are applied."""
+    k = spec.wires
+    z = 1.0 - 2.0 * (np.arange(2**k)[None, :] >> np.arange(k - 1, -1, -1)[:, None] & 1)  # (k, 2^k)
+    first, second = np.array(pairs(k), np.int64).reshape(-1, 2).T
+    before = np.zeros(k)  # RZ at the end of one layer merges with the diagonal of the next
+    for index, layer in enumerate(weights):
+        phi, _, omega = layer[: 3 * k].reshape(k, 3).T
+        phase = layer[3 * k :] @ (z[first] * z[second]) + phi @ z
+        if spec.preset == "reuploading" and index > 0:
+            yield _cosine_and_sine(before @ z)
+        else:
+            phase += before @ z
+        yield _cosine_and_sine(phase)
+        before = omega
+
+
+def _cosine_and_sine(phase: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.stack([np.cos(-0.5 * phase), np.sin(-0.5 * phase)])
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_processors(), "circuit")
 
 
 def _plain(gated: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
 """The detector: triage of every event of a partition, and evaluation of the salient ones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle import ENCODER, READOUT, READOUT_FLOAT, SCORES, TWIN_READOUT, Bundle
+from models.circuit_runner import CircuitRunner
 from models.circuit_spec import CircuitSpec
+from models.compiled import CompiledCircuit, not_compiled
 from models.context import Context, Names, Rows
 from models.context_kernel import ENTITY_END, EVENT
-from models.devices import Circuit, open_circuit
+from models.density import DensityMatrices
+from models.device_choice import BATCH
 from models.features import FEATURES, NAMES, Kind
 from models.mask import open_wires
 from models.onnx_model import OnnxModel
@@ -49,6 +52,19 @@ class TriageResult:
     salient_rows: NDArray[np.int64]
 
 
+class InferenceGate:
+    """INT8 encoder and gate: from features to wires, and which of them are open."""
+
+    def __init__(self, models: Mapping[str, bytes], weights: Mapping[str, NDArray[np.generic]]) -> None:
+        self._encoder = OnnxModel(models[ENCODER])
+        self._tau = weights["gate.tau"].astype(np.float32)
+
+    def __call__(self, x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Features (B, d) to wires (B, n) in [-1, 1] and open wires (B, n)."""
+        wires = np.clip(self._encoder(x), -1.0, 1.0)  # ONNX Runtime's tanh can exceed 1 by an ulp
+        return wires, open_wires(wires, self._tau)
+
+
 class Triage:
     """Templates, surprise features, prefilter, INT8 encoder and gate for one input partition."""
 
@@ -60,18 +76,21 @@ class Triage:
             self.context.restore(bundle.context)
         self._weight = bundle.weights["prefilter.weight"].astype(np.float64)
         self._bias = bundle.weights["prefilter.bias"].astype(np.float64)
-        self._tau = bundle.weights["gate.tau"].astype(np.float32)
-        self._encoder = OnnxModel(bundle.models[ENCODER])
+        self._gate = InferenceGate(bundle.models, bundle.weights)
         self._last_mark = -np.inf
         self._last_salient = -np.inf
 
     def process(self, events: EventBatch) -> TriageResult:
-        """The salient ones among the next events of the partition."""
+        """The salient ones among the next events of the partition.
+
+        Raises ValueError for features that give no finite score.
+        """
         rows = self.context.update(events)
         logits = prefilter_logit(rows.x, rows.trigger, self._weight, self._bias)
+        if not np.isfinite(logits).all():
+            raise ValueError("a surprise feature is no finite number, so the event has no score")
         kept = np.flatnonzero(logits >= self.bundle.manifest.prefilter_threshold)
-        wires = np.clip(self._encoder(rows.x[kept]), -1.0, 1.0)  # ONNX Runtime's tanh can exceed 1 by an ulp
-        is_open = open_wires(wires, self._tau)
+        wires, is_open = self._gate(rows.x[kept])
         passed = is_open.any(axis=1)
         chosen = kept[passed]
         salient = [
@@ -164,7 +183,7 @@ class Score:
     @property
     def p_value(self) -> float:
         """Of the score that alerts go by, the INT8 hybrid."""
-        return self.p_values[SCORES.index("hybrid_int8")]
+        return self.p_values[-1]
 
     @property
     def prefilter_p(self) -> float:
@@ -178,14 +197,27 @@ class Score:
 
 
 class Evaluator:
-    """Circuit and readouts over micro-batches of salient events."""
+    """Circuit and readouts over micro-batches of salient events.
 
-    def __init__(self, bundle: Bundle, device: str = "auto") -> None:
+    device, batch, shots and on_failure are those of models.circuit_runner.CircuitRunner.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        device: str = "auto",
+        batch: int = BATCH,
+        shots: int | None = None,
+        on_failure: Callable[[str], None] = lambda device: None,
+    ) -> None:
         manifest = bundle.manifest
         spec = CircuitSpec(manifest.wires, manifest.layers, manifest.preset)
-        self._circuit: Circuit = open_circuit(spec, bundle.weights["circuit.weights"], device)
+        weights = bundle.weights["circuit.weights"]
+        self._circuit = CircuitRunner(spec, weights, device, batch, shots, on_failure)
         self._bundle = bundle
-        self._twin = {name[5:]: array for name, array in bundle.weights.items() if name.startswith("twin.")}
+        self._spec = spec
+        self._density = DensityMatrices.from_arrays(bundle.weights, spec.wires)
+        self._states = None if not_compiled(spec) else CompiledCircuit(spec, weights)
         self._int8 = OnnxModel(bundle.models[READOUT])
         self._float = OnnxModel(bundle.models[READOUT_FLOAT])
         self._twin_readout = OnnxModel(bundle.models[TWIN_READOUT])
@@ -238,17 +270,43 @@ class Evaluator:
     def score_table(
         self, wires: NDArray[np.float32], mask: NDArray[np.bool_], logit: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Scores (n, len(SCORES)): logits of prefilter, twin, hybrid and INT8 hybrid."""
-        gated = wires * mask
-        above = logit - self._bundle.manifest.prefilter_threshold
+        """Scores (n, len(SCORES)): logits of prefilter, twin, hybrid and INT8 hybrid, and surprise in nats of
+        the density matrices.
+
+        An event without an open wire runs no circuit: its score is what the prefilter makes of it. Raises
+        ValueError for a logit, or an open wire, that is no finite number.
+        """
+        if not np.isfinite(logit).all():
+            raise ValueError("a prefilter score is no finite number")
+        threshold = self._bundle.manifest.prefilter_threshold
+        table = np.repeat(unscored(logit, threshold)[:, None], len(SCORES), axis=1)
+        table[:, 0] = logit
+        rows = np.flatnonzero(mask.any(axis=1))
+        if len(rows):
+            table[rows, 1:] = self._circuit_scores(wires[rows], mask[rows], logit[rows] - threshold)
+        return table
+
+    def _circuit_scores(
+        self, wires: NDArray[np.float32], mask: NDArray[np.bool_], above: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        gated = np.where(mask, wires, np.float32(0.0))
         prior = readout_prior(above)[:, None]
-        hybrid = np.concatenate([self._circuit(wires, mask), gated, prior], axis=1, dtype=np.float32)
-        twin = np.concatenate([twin_outputs(self._twin, wires, mask), gated, prior], axis=1, dtype=np.float32)
+        twin = twin_outputs(self._spec, self._bundle.weights["twin.weights"], gated, mask)
+        hybrid = self._circuit(wires, mask)
         corrections = [
-            readout(inputs)[:, 0].astype(np.float64)
-            for readout, inputs in ((self._twin_readout, twin), (self._float, hybrid), (self._int8, hybrid))
+            readout(np.concatenate([outputs, gated, prior], axis=1, dtype=np.float32))[:, 0]
+            for readout, outputs in ((self._twin_readout, twin), (self._float, hybrid), (self._int8, hybrid))
         ]
-        return np.stack([logit, *(above + correction for correction in corrections)], axis=1)
+        scores = [above + correction.astype(np.float64) for correction in corrections]
+        return np.stack([scores[0], self._surprise(wires, mask), *scores[1:]], axis=1)
+
+    def _surprise(self, wires: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """-log <psi|rho|psi> (n,), in nats; 0 where circuits are too large to have their states at hand."""
+        found = np.zeros(len(wires))
+        if self._states is not None:
+            for pattern, rows, states in self._states.states(wires, mask):
+                found[rows] = -np.log1p(-self._density.scores(pattern, states))
+        return found
 
     def _explain(self, x: NDArray[np.float64]) -> tuple[list[tuple[str, float, float]], Kind]:
         weight = np.maximum(self._weight, 1e-3)

@@ -1,5 +1,6 @@
 """Encoder and gate in training: which learned features x becomes, and which of them are worth a qubit."""
 
+import math
 from typing import Final
 
 import torch
@@ -9,15 +10,22 @@ from models.quantization import QuantLinear
 
 ALPHA: Final = 10.0
 TAU: Final = 0.1
+_HARD_CONCRETE: Final = (2 / 3) * math.log(1.1 / 0.1)  # temperature 2/3, stretched to (-0.1, 1.1)
+_PRICE: Final = 0.2  # of an open wire for each wire too many on average
+_MULTIPLIER_GAIN: Final = 0.01  # by which the price rises with each step for each wire too many
+_THRESHOLD_GAIN: Final = 0.005  # by which thresholds do
 _INITIAL: Final = 0.1  # features reach 30: unit weights would leave every wire at +-1 from the start
 
 
 class Encoder(nn.Module):
-    """Features x (B, d), not negative, to wires a = tanh(W x + b), (B, n) in (-1, 1); quantisation-aware."""
+    """Features x (B, d) to wires a = tanh(W x + b), (B, n) in (-1, 1); quantisation-aware.
 
-    def __init__(self, width: int, wires: int) -> None:
+    signed: whether features can be negative; surprise features cannot.
+    """
+
+    def __init__(self, width: int, wires: int, signed: bool = False) -> None:
         super().__init__()
-        self.linear = QuantLinear(width, wires, signed=False)
+        self.linear = QuantLinear(width, wires, signed)
         with torch.no_grad():
             self.linear.weight.mul_(_INITIAL)
 
@@ -50,9 +58,37 @@ class Gate(nn.Module):
         return hard.detach() + (soft - soft.detach())
 
     def expected_open(self, a: Tensor) -> Tensor:
-        """Expected number of open wires (B,): the L0 penalty (Louizos, Welling & Kingma, ICLR 2018)."""
-        return self.soft(a).sum(dim=1)
+        """Expected number of wires (B,) that a hard-concrete gate of these logits would leave open: the L0
+        penalty of Louizos, Welling & Kingma (ICLR 2018), with their stretch and temperature.
+        """
+        return torch.sigmoid(self.alpha * (a.abs() - self.tau) + _HARD_CONCRETE).sum(dim=1)
 
     def freeze_alpha(self) -> None:
         """Stop training alpha: once the gate is useful, only the thresholds move."""
         self.alpha.requires_grad_(False)
+
+
+class OpenWiresTarget:
+    """Holds the mean number of open wires at a target while a gate is trained.
+
+    The L0 penalty has a price that rises and falls with the distance from the target, below 0 too: an
+    equality constraint with a Lagrange multiplier (Gallego-Posada et al., Controlled Sparsity via Constrained
+    Optimization, NeurIPS 2022). Its gradient vanishes for a wire that is wide open, so after each step all
+    thresholds also move towards the target by themselves.
+    """
+
+    def __init__(self, gate: Gate, target: float) -> None:
+        self._gate, self._target = gate, target
+        self._multiplier = self._distance = 0.0
+
+    def penalty(self, expected: Tensor, mask: Tensor) -> Tensor:
+        """To add to the loss, from expected_open (B,) and the mask (B, n) of the same events."""
+        self._distance = float(mask.detach().sum(dim=1).mean()) - self._target
+        self._multiplier += _MULTIPLIER_GAIN * self._distance
+        price: Tensor = (self._multiplier + _PRICE * self._distance) * expected.mean()
+        return price
+
+    def adjust(self) -> None:
+        """Raise or lower all thresholds, after a step of the optimiser."""
+        with torch.no_grad():
+            self._gate.tau.add_(_THRESHOLD_GAIN * self._distance)

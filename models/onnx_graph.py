@@ -72,7 +72,11 @@ def build(layers: Sequence[Layer], quantized: bool) -> bytes:
 
 
 def _add_float(graph: _Graph, layers: Sequence[Layer]) -> None:
+    """With the clipping of the quantised layers, so that both are one function but for rounding."""
     for layer in layers:
+        graph.value = graph.add("Min", graph.value, graph.constant(layer.limit))
+        if layer.signed:
+            graph.value = graph.add("Max", graph.value, graph.constant(-layer.limit))
         product = graph.add("MatMul", graph.value, graph.constant(np.ascontiguousarray(layer.weight.T)))
         graph.value = graph.add("Add", product, graph.constant(layer.bias))
         if layer.activation:

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 _BYTES: Final = 16 * 1024 * 1024  # far more than an encoder or readout of qualm needs
 _NODES: Final = 64
-_OPERATORS: Final = frozenset(
-    ("Add", "DequantizeLinear", "Gemm", "MatMul", "Mul", "QuantizeLinear", "Relu", "Tanh")
+# What models/dynamic_quantization.py adds.
+_DYNAMIC: Final = frozenset(("Cast", "DynamicQuantizeLinear", "MatMulInteger"))
+_OPERATORS: Final = _DYNAMIC | frozenset(
+    ("Add", "DequantizeLinear", "Gemm", "MatMul", "Max", "Min", "Mul", "QuantizeLinear", "Relu", "Tanh")
 )
 
 

@@ -20,9 +20,10 @@ _SMALLEST: Final = 1e-6  # of a range: an input that was always 0 in training
 class QuantLinear(nn.Module):
     """y = W x + b with x in uint8 and W in int8, in training by fake quantisation (Jacob et al., CVPR 2018).
 
-    Inputs are divided by the largest size each had in training, `limit` (d,), and clipped there; weights have
-    one scale for each output. signed=False is for inputs that are never negative. With `quantized = False` it
-    is a plain linear layer with the same clipping off.
+    Inputs are clipped at the largest size each had in training, `limit` (d,), and divided by it: what is more
+    extreme than all that training saw counts like the most extreme of that. Weights have one scale for each
+    output. signed=False is for inputs that are never negative. With `quantized = False` it clips and nothing
+    is rounded.
     """
 
     def __init__(self, inputs: int, outputs: int, signed: bool = True) -> None:
@@ -53,10 +54,11 @@ class QuantLinear(nn.Module):
         """(B, inputs) to (B, outputs)."""
         if self.training:
             self.limit.copy_(torch.maximum(self.limit, x.detach().abs().amax(dim=0)))
+        lowest = -1.0 if self.signed else 0.0
         if not self.quantized:
-            return linear(x, self.weight, self.bias)
+            return linear(torch.clamp(x, lowest * self.reach(), self.reach()), self.weight, self.bias)
         relative = x * (1.0 / self.reach())
-        level = _round((relative * self.steps).clamp(-self.steps if self.signed else 0, self.steps))
+        level = _round((relative * self.steps).clamp(lowest * self.steps, self.steps))
         weight, scale = self.integer_weight()
         step = scale / self.steps  # of the sums of products, in which the bias joins them
         return linear(level / self.steps, weight * scale[:, None], _round(self.bias / step) * step)

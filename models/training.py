@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from models.bundle import ENCODER, FORMAT, SCORES, Arrays, Bundle, Manifest
+from models.bundle import FORMAT, SCORES, Arrays, Bundle, Manifest
 from models.calibration import TRUSTED, Calibration
 from models.circuit_spec import CircuitSpec
+from models.compiled import CompiledCircuit, not_compiled
 from models.context_kernel import ENTITY_END, EVENT
-from models.detector import Evaluator, readout_prior, unscored
+from models.density import DensityMatrices
+from models.detector import Evaluator, InferenceGate, readout_prior, unscored
 from models.features import NAMES, WIDTH
-from models.mask import open_wires
+from models.gate import OpenWiresTarget
 from models.network import Network
-from models.onnx_model import OnnxModel
 from models.prefilter import prefilter_logit
 from models.training_rows import Bags, TrainingRows
 
@@ -40,7 +41,6 @@ BAG_ROWS: Final = 4  # of a bag that reach the circuit in training, those with t
 # Weight of the mean square of what the heads add to the prefilter's logit: large where only synthetic faults
 # teach them, since what is learnt from those is believed less than the prefilter's own sum of surprises.
 CORRECTION_BY_FAULTS, CORRECTION_BY_LABELS = 1.0, 0.3
-GATE_WEIGHT: Final = 0.05  # of the squared distance from the target for open wires
 FREEZE_ALPHA: Final = 0.5  # share of the steps after which alpha is frozen
 Progress = Callable[[str, int, int], None]
 
@@ -49,15 +49,16 @@ Progress = Callable[[str, int, int], None]
 class TrainingOptions:
     """What a user may choose.
 
-    seed; wires and layers of the circuit; steps of gradient descent; salience_budget: share of rows past the
-    prefilter; open_wires: mean number over salient events that the gate is trained to; false_alarm_rate: None
-    for DEFAULT_RATE or, with labels, for the rate with the best F1 on the calibration part; cold: the bundle
-    starts without context, for systems other than the one it was trained on.
+    seed; wires, layers and preset of the circuit; steps of gradient descent; salience_budget: share of rows
+    past the prefilter; open_wires: mean number over salient events that the gate is trained to;
+    false_alarm_rate: None for DEFAULT_RATE or, with labels, for the rate with the best F1 on the calibration
+    part; cold: the bundle starts without context, for systems other than the one it was trained on.
     """
 
     seed: int = 0
     wires: int = 8
     layers: int = 2
+    preset: str = "sparse"
     steps: int = 400
     salience_budget: float = 0.02
     open_wires: float = 4.0
@@ -86,14 +87,16 @@ def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> B
         "typical": np.quantile(rows.x[rows.normal_fit], 0.95, axis=0).astype(np.float64),
         **network.arrays(),
     }
+    models = network.models()
+    weights |= _density(weights, models, rows.x[hard], options)
     manifest = Manifest(
         format=FORMAT, qualm="", features=list(NAMES), wires=options.wires, layers=options.layers,
-        preset="sparse", entity_timeout=rows.entity_timeout, salience_budget=options.salience_budget,
+        preset=options.preset, entity_timeout=rows.entity_timeout, salience_budget=options.salience_budget,
         prefilter_threshold=threshold, false_alarm_rate=options.false_alarm_rate or DEFAULT_RATE,
         merges=rows.merges, reading=rows.reading,
         training={**asdict(options), **rows.summary}, calibrated_on=int(rows.normal_calibration.sum()),
     )  # fmt: skip
-    bundle = Bundle(manifest, weights, {} if options.cold else rows.context, network.models())
+    bundle = Bundle(manifest, weights, {} if options.cold else rows.context, models)
     return _calibrated(bundle, rows, logit, options.false_alarm_rate)
 
 
@@ -177,13 +180,14 @@ def _fit_network(
     """Adam on both heads at once; normal rows and bags are drawn afresh for each step."""
     if not len(normal) or not len(bags):
         raise ValueError("nothing passes the prefilter: give more events, or a larger salience budget")
-    network = Network(CircuitSpec(options.wires, options.layers), WIDTH, options.seed)
+    network = Network(CircuitSpec(options.wires, options.layers, options.preset), WIDTH, options.seed)
+    target = OpenWiresTarget(network.quantum.gate, options.open_wires)
     optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps)
     first = np.searchsorted(bags.bag, np.arange(len(bags) + 1))
     for step in range(options.steps):
         if step == int(FREEZE_ALPHA * options.steps):
-            network.gate.freeze_alpha()
+            network.quantum.gate.freeze_alpha()
         rows = rng.integers(0, len(normal), NEGATIVE_BATCH)
         drawn = rng.integers(0, len(bags), BAG_BATCH)
         members = np.concatenate([np.arange(first[b], first[b + 1]) for b in drawn])
@@ -191,10 +195,11 @@ def _fit_network(
         x = torch.from_numpy(np.concatenate([normal[rows], bags.x[members]]))
         above = np.concatenate([normal_above[rows], bags_above[members]])
         weight = torch.from_numpy(bags.weight[drawn].astype(np.float32))
-        loss = _loss(network, x, above, torch.from_numpy(bag), weight, price, options.open_wires)
+        loss = _loss(network, x, above, torch.from_numpy(bag), weight, price, target)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's stub
         optimiser.step()
+        target.adjust()
         schedule.step()
         progress("circuit", step + 1, options.steps)
     network.eval()
@@ -208,9 +213,10 @@ def _loss(
     bag: Tensor,
     weight: Tensor,
     price: float,
-    open_wires: float,
+    target: OpenWiresTarget,
 ) -> Tensor:
-    """Both heads alike, and the gate's distance from its target. The first NEGATIVE_BATCH rows are normal.
+    """Both heads alike, and the price of open wires. The first NEGATIVE_BATCH rows are normal: as nearly all
+    that reach a circuit are, the target is for these.
 
     above (B,): the prefilter's logit less its threshold, which the heads correct at a price.
     """
@@ -220,15 +226,25 @@ def _loss(
         logit = correction + torch.from_numpy(above.astype(np.float32))
         loss = loss + price * correction.square().mean()
         loss = loss + softplus(logit[:NEGATIVE_BATCH]).mean() + _bag_loss(logit[NEGATIVE_BATCH:], bag, weight)
-    distance: Tensor = out.expected_open.mean() - open_wires
-    return loss + GATE_WEIGHT * distance.square()
+    return loss + target.penalty(out.expected_open[:NEGATIVE_BATCH], out.mask[:NEGATIVE_BATCH])
+
+
+def _density(
+    weights: Arrays, models: dict[str, bytes], normal: NDArray[np.float32], options: TrainingOptions
+) -> Arrays:
+    """Density matrices of normal salient rows (n, d) in their order; none where circuits are not compiled."""
+    head, spec = DensityMatrices(), CircuitSpec(options.wires, options.layers, options.preset)
+    if not not_compiled(spec):
+        circuit = CompiledCircuit(spec, weights["circuit.weights"])
+        for pattern, _, states in circuit.states(*InferenceGate(models, weights)(normal)):
+            head.update(pattern, states)
+    return head.arrays()
 
 
 def _calibrated(bundle: Bundle, rows: TrainingRows, logit: NDArray[np.float64], rate: float | None) -> Bundle:
     """The bundle with p-values from the normal rows of the calibration part, by the code of production."""
     kept = np.flatnonzero(rows.calibration & (logit >= bundle.manifest.prefilter_threshold))
-    wires = np.clip(OnnxModel(bundle.models[ENCODER])(rows.x[kept]), -1.0, 1.0)
-    mask = open_wires(wires, bundle.weights["gate.tau"].astype(np.float32))
+    wires, mask = InferenceGate(bundle.models, bundle.weights)(rows.x[kept])
     passed = mask.any(axis=1)
     kept, wires, mask = kept[passed], wires[passed], mask[passed]
     table = Evaluator(bundle).score_table(wires, mask, logit[kept])
@@ -239,7 +255,7 @@ def _calibrated(bundle: Bundle, rows: TrainingRows, logit: NDArray[np.float64], 
         calibrations[name] = Calibration.fit(scores[rows.normal_calibration], unlabelled=not len(rows.truth))
     manifest = bundle.manifest
     if rate is None and len(rows.truth):
-        p = calibrations["hybrid_int8"].p_values(table[:, SCORES.index("hybrid_int8")])
+        p = calibrations[SCORES[-1]].p_values(table[:, -1])
         unseen = np.setdiff1d(rows.unit[rows.calibration], rows.unit[~rows.calibration])
         rate = _best_rate(p, rows.unit[kept], rows.truth, unseen)
         manifest = manifest.model_copy(update={"false_alarm_rate": rate})

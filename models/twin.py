@@ -1,7 +1,7 @@
 """The classical twin of the circuit at inference: what a layer of as many parameters makes of the same
 wires."""
 
-from collections.abc import Mapping
+import math
 from typing import Any
 
 import numpy as np
@@ -10,21 +10,44 @@ from numpy.typing import NDArray
 from models.circuit_spec import CircuitSpec, weight_shape
 
 
-def twin_hidden(spec: CircuitSpec) -> int:
-    """Hidden units h for which the twin's h (2 n + 1) + n parameters are nearest to those of the circuit."""
-    layers, per_layer = weight_shape(spec)
-    return max(1, round((layers * per_layer - spec.wires) / (2 * spec.wires + 1)))
+def twin_size(spec: CircuitSpec) -> tuple[int, int]:
+    """(parameters, hidden units): exactly as many parameters as the circuit has.
+
+    Each output has a bias and each hidden unit 2 n + 1 parameters: n weights in, a bias, n weights out. What
+    is left, 2 n at most, weighs each wire into its own output and into the one before it.
+    """
+    parameters = math.prod(weight_shape(spec))
+    return parameters, max(0, parameters - spec.wires) // (2 * spec.wires + 1)
+
+
+def twin_padding(spec: CircuitSpec) -> int:
+    """Zeros that follow the parameters, so that twin_layers can cut them up."""
+    parameters, hidden = twin_size(spec)
+    return 3 * spec.wires + hidden * (2 * spec.wires + 1) - parameters
+
+
+def twin_layers(spec: CircuitSpec, padded: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """Parameters and zeros, an array of numpy or torch, to weights (h, n) and biases (h,) of the hidden
+    layer, weights (n, h) and biases (n,) of the outer one, and direct weights (2, n).
+    """
+    n = spec.wires
+    units = padded[n : len(padded) - 2 * n].reshape(-1, 2 * n + 1)
+    direct = padded[len(padded) - 2 * n :].reshape(2, n)
+    return units[:, :n], units[:, n], units[:, n + 1 :].T, padded[:n], direct
 
 
 def twin_outputs(
-    weights: Mapping[str, NDArray[Any]], a: NDArray[np.float32], mask: NDArray[np.bool_]
+    spec: CircuitSpec, parameters: NDArray[Any], a: NDArray[np.float32], mask: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     """Wires a (B, n) and mask (B, n) to (B, n) in [-1, 1]; like the circuit, 1 for a closed wire.
 
-    weights: the state of models.twin_layer.TwinLayer by name. einsum and not a matrix product, whose last bit
-    depends on how many rows it is given.
+    parameters: those of models.twin_layer.TwinLayer. einsum and not a matrix product, whose last bit depends
+    on how many rows it is given.
     """
+    padded = np.pad(parameters, (0, twin_padding(spec)))
+    weight, bias, outer, outer_bias, direct = map(np.ascontiguousarray, twin_layers(spec, padded))
     gated = np.ascontiguousarray(a * mask, np.float32)
-    hidden = np.tanh(np.einsum("bi,hi->bh", gated, weights["inner.weight"]) + weights["inner.bias"])
-    out = np.tanh(np.einsum("bh,oh->bo", hidden, weights["outer.weight"]) + weights["outer.bias"])
+    hidden = np.tanh(np.einsum("bi,hi->bh", gated, weight) + bias)
+    skipped = direct[0] * gated + direct[1] * np.roll(gated, -1, axis=1)
+    out = np.tanh(np.einsum("bh,oh->bo", hidden, outer) + outer_bias + skipped)
     return np.where(mask, out, 1.0).astype(np.float32)

@@ -4,13 +4,18 @@ import numpy as np
 import pennylane as qml
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from models import qnode
 from models.circuit import CircuitLayer
-from models.circuit_spec import CircuitSpec, initial_weights, pairs, weight_shape
+from models.circuit_spec import PRESETS, CircuitSpec, initial_weights, pairs, subcircuit, weight_shape
 from models.devices import DEVICES, installed
 from models.qnode import expectations, make_qnode
 
+TRAINABLE = ("sparse", "reuploading")
+METHODS = [(name, method) for name, can in DEVICES.items() for method in can.gradients]
 Inputs = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -33,39 +38,101 @@ def layer_with(spec: CircuitSpec, weights: NDArray[np.float64]) -> CircuitLayer:
     return layer
 
 
-def smaller(spec: CircuitSpec, weights: NDArray[np.float64], wires: list[int]) -> NDArray[np.float64]:
-    """The weights of some wires alone."""
-    rot = [3 * wire + k for wire in wires for k in range(3)]
-    both = [3 * spec.wires + i for i, pair in enumerate(pairs(spec.wires)) if set(pair) <= set(wires)]
-    return weights[:, rot + both]
+def openness(batch: int, wires: int, seed: int = 0) -> NDArray[np.float64]:
+    """Closed wires, open wires and wires between."""
+    rng = np.random.default_rng(seed)
+    return rng.choice([0.0, 0.0, 1.0, 0.6, 0.3], (batch, wires))
+
+
+def defined(
+    spec: CircuitSpec, weights: NDArray[np.float64], a: NDArray[np.float64], m: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What the QNode over all wires says, event by event."""
+    node = make_qnode(spec)
+    if spec.preset == "threshold":
+        a, m = a * m, (np.abs(a * m) > 0.1) * 1.0
+    return np.array([node(weights, *event) for event in zip(a, m, strict=True)]).reshape(a.shape)
+
+
+@pytest.mark.parametrize("preset", TRAINABLE)
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_closed_wire_is_the_identity_and_the_rest_is_the_smaller_circuit(device: str, preset: str) -> None:
+    needs(device)
+    spec = CircuitSpec(4, 2, preset)
+    weights, a, _ = inputs(spec, 3, seed=1)
+    mask = np.array([[0.0, 0, 0, 0], [1, 0, 0.7, 1], [0, 0.4, 0, 1]])
+    whole = make_qnode(spec, device)
+    for wires_a, m in zip(a, mask, strict=True):
+        result, wires = np.array(whole(weights, wires_a, m)), np.flatnonzero(m)
+        np.testing.assert_allclose(result[m == 0], 1.0, atol=1e-12)
+        if len(wires):
+            alone, alone_weights = subcircuit(spec, weights, wires)
+            want = make_qnode(alone)(alone_weights, wires_a[wires], m[wires])
+            np.testing.assert_allclose(result[wires], want, atol=1e-9)
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_closed_wire_is_the_identity_and_the_rest_is_the_smaller_circuit(device: str) -> None:
+@pytest.mark.parametrize("preset", PRESETS)
+def test_expectations_on_every_device_are_those_of_the_qnode(device: str, preset: str) -> None:
     needs(device)
-    spec = CircuitSpec(4, 2)
-    weights, a, mask = inputs(spec, 4, seed=1)
-    mask[0], mask[1] = 0.0, [1, 0, 1, 1]
+    spec = CircuitSpec(3, 2, preset)
+    weights, a, _ = inputs(spec, 6)
+    m = openness(6, 3)
+    np.testing.assert_allclose(
+        expectations(spec, weights, a, m, device), defined(spec, weights, a, m), atol=1e-9
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    wires=st.integers(1, 5),
+    layers=st.integers(0, 3),
+    preset=st.sampled_from(PRESETS),
+    seed=st.integers(0, 999),
+)
+def test_only_open_wires_are_run_and_the_result_is_that_of_all(
+    wires: int, layers: int, preset: str, seed: int
+) -> None:
+    spec = CircuitSpec(wires, layers, preset)
+    weights, a, _ = inputs(spec, 4, seed)
+    m = openness(4, wires, seed)
+    np.testing.assert_allclose(expectations(spec, weights, a, m), defined(spec, weights, a, m), atol=1e-10)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_cost_is_that_of_the_open_wires_on_every_device(device: str) -> None:
+    needs(device)
+    spec = CircuitSpec(64, 1)  # 2^64 amplitudes would be needed for all
+    weights, a, _ = inputs(spec, 2, seed=6)
+    mask, wires = np.zeros((2, 64)), [3, 40, 63]
+    mask[0, wires] = 1.0
+    want = expectations(*subcircuit(spec, weights, wires), a[:1, wires], np.ones((1, 3)))
     result = expectations(spec, weights, a, mask, device)
-    np.testing.assert_allclose(result[mask == 0], 1.0, atol=1e-12)
-    for row, pattern in enumerate(mask):
-        wires = np.flatnonzero(pattern).tolist()
-        if wires:
-            alone = CircuitSpec(len(wires), 2)
-            want = expectations(
-                alone, smaller(spec, weights, wires), a[row : row + 1, wires], np.ones((1, len(wires)))
-            )
-            np.testing.assert_allclose(result[row, wires], want[0], atol=1e-9)
+    np.testing.assert_allclose(result[0, wires], want[0], atol=1e-9)
+    assert (result[mask == 0] == 1.0).all()
 
 
-@pytest.mark.parametrize("device", [name for name in DEVICES if name != "default.qubit"])
-@pytest.mark.parametrize("preset", ["sparse", "threshold"])
-def test_devices_agree(device: str, preset: str) -> None:
-    needs(device)
-    spec = CircuitSpec(3, 1, preset)
-    weights, a, mask = inputs(spec, 3)
-    want = expectations(spec, weights, a, mask)
-    np.testing.assert_allclose(expectations(spec, weights, a, mask, device), want, atol=1e-9)
+def test_too_many_open_wires_for_a_state_vector_are_refused() -> None:
+    spec = CircuitSpec(25, 0)
+    with pytest.raises(ValueError, match=r"24 open wires at most and not 25; default\.tensor can"):
+        expectations(spec, initial_weights(spec, 0), np.zeros((1, 25)), np.ones((1, 25)))
+
+
+def test_a_batch_too_large_for_memory_is_run_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = CircuitSpec(3, 1)
+    weights, a, _ = inputs(spec, 5)
+    want = expectations(spec, weights, a, np.ones_like(a))
+    monkeypatch.setattr(qnode, "MAX_STATE_WIRES", 4)  # so 2 events of 3 wires at once
+    monkeypatch.setattr(qnode, "_exact_node", lambda *args: at_most(2, make_qnode(*args)))
+    np.testing.assert_allclose(expectations(spec, weights, a, np.ones_like(a)), want, atol=1e-12)
+
+
+def at_most(batch: int, node: qnode.Qnode) -> qnode.Qnode:
+    def run(weights: NDArray[np.float64], a: NDArray[np.float64], m: NDArray[np.float64]) -> object:
+        assert len(a) <= batch
+        return node(weights, a, m)
+
+    return run
 
 
 @pytest.mark.parametrize("device", [name for name, can in DEVICES.items() if can.shots])
@@ -74,8 +141,20 @@ def test_shots_estimate_the_expectation(device: str) -> None:
     spec = CircuitSpec(2, 1)
     weights, a, mask = inputs(spec, 2, seed=3)
     exact = expectations(spec, weights, a, mask)
-    estimate = expectations(spec, weights, a, mask, device, shots=20_000)
+    estimate = expectations(spec, weights, a, mask, device, shots=20_000, seed=1)
     assert 0 < np.abs(estimate - exact).max() < 0.05  # 7 standard deviations
+
+
+@pytest.mark.parametrize("device", ["default.qubit", "lightning.qubit", "qiskit.aer"])
+def test_shots_follow_the_seed(device: str) -> None:
+    needs(device)
+    spec = CircuitSpec(2, 1)
+    weights, a, mask = inputs(spec, 3, seed=3)
+    first, again, other = (
+        expectations(spec, weights, a, mask, device, shots=500, seed=seed) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(again, first)
+    assert (other != first).any()
 
 
 def test_every_pair_of_open_wires_is_entangled() -> None:
@@ -90,7 +169,7 @@ def test_every_pair_of_open_wires_is_entangled() -> None:
         assert moved.sum() == 2  # both ends of the pair, and no other wire
 
 
-@pytest.mark.parametrize("preset", ["sparse", "threshold"])
+@pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize(("wires", "layers"), [(1, 1), (2, 0), (5, 3), (6, 2)])
 def test_torch_layer_equals_the_qnode(preset: str, wires: int, layers: int) -> None:
     spec = CircuitSpec(wires, layers, preset)
@@ -99,8 +178,9 @@ def test_torch_layer_equals_the_qnode(preset: str, wires: int, layers: int) -> N
     np.testing.assert_allclose(got, expectations(spec, weights, a, mask), atol=1e-12)
 
 
-def test_gradients_of_the_torch_layer_equal_those_of_the_qnode() -> None:
-    spec = CircuitSpec(3, 2)
+@pytest.mark.parametrize("preset", TRAINABLE)
+def test_gradients_of_the_torch_layer_equal_those_of_the_qnode(preset: str) -> None:
+    spec = CircuitSpec(3, 2, preset)
     arrays = [*inputs(spec, 5)]
     arrays[2] = np.random.default_rng(1).random((5, 3))  # openness between closed and open
     grads = []
@@ -119,7 +199,7 @@ def test_gradients_of_the_torch_layer_equal_those_of_the_qnode() -> None:
 
 
 def test_gradients_equal_finite_differences() -> None:
-    for preset in ("sparse", "threshold"):
+    for preset in PRESETS:
         spec = CircuitSpec(3, 2, preset)
         weights, a, _ = inputs(spec, 2, seed=4)
         m = np.random.default_rng(4).uniform(0.5, 1.0, a.shape)
@@ -128,27 +208,77 @@ def test_gradients_equal_finite_differences() -> None:
         assert torch.autograd.gradcheck(layer, points, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("device", "method"), [(name, method) for name, can in DEVICES.items() for method in can.gradients]
-)
-def test_differentiation_methods_agree(device: str, method: str) -> None:
+@pytest.mark.parametrize("preset", TRAINABLE)
+@pytest.mark.parametrize(("device", "method"), METHODS)
+def test_differentiation_methods_agree_with_finite_differences(device: str, method: str, preset: str) -> None:
     needs(device)
-    spec = CircuitSpec(2, 1)
+    spec = CircuitSpec(2, 1, preset) if preset == "sparse" else CircuitSpec(1, 2, preset)
     weights, a, _ = inputs(spec, 1, seed=5)
-    mask = np.array([1.0, 0.8])
-    angles = torch.tensor(weights, requires_grad=True)
-    layer = CircuitLayer(spec).double()
-    want = torch.autograd.functional.jacobian(
-        lambda w: torch.func.functional_call(
-            layer, {"weights": w}, (torch.tensor(a), torch.tensor(mask[None]))
-        )[0],
-        angles,
-    ).numpy()
-    assert np.abs(want).max() > 0.01
-    node = make_qnode(spec, device, method, interface="autograd")
-    point = qml.numpy.array(weights, requires_grad=True)
-    gradient = qml.jacobian(lambda w: qml.numpy.stack(node(w, a[0], mask)))(point)
-    np.testing.assert_allclose(gradient, want, atol=1e-9)
+    arrays = [weights, a[0], np.array([0.9, 0.8])[: spec.wires]]
+    node, reference = make_qnode(spec, device, method, interface="autograd"), make_qnode(spec)
+    points = [qml.numpy.array(array, requires_grad=True) for array in arrays]
+    gradients = qml.jacobian(lambda *point: qml.numpy.stack(node(*point)), argnums=(0, 1, 2))(*points)
+    for index, gradient in enumerate(gradients):
+        want = central_differences(reference, arrays, index)
+        assert np.abs(want).max() > 0.01
+        np.testing.assert_allclose(gradient, want, atol=1e-8)
+
+
+def central_differences(
+    node: qnode.Qnode, arrays: list[NDArray[np.float64]], index: int, step: float = 1e-4
+) -> NDArray[np.float64]:
+    """The derivative of every expectation by every number of one argument; fourth order in the step."""
+    moved = []
+    for place in np.ndindex(arrays[index].shape):
+        values = []
+        for distance in (-2, -1, 1, 2):
+            point = [array.copy() for array in arrays]
+            point[index][place] += distance * step
+            values.append(np.array(node(*point)))
+        moved.append((values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * step))
+    return np.stack(moved, axis=1).reshape(-1, *arrays[index].shape)
+
+
+@settings(max_examples=40, deadline=None)
+@given(wires=st.integers(1, 7), layers=st.integers(0, 3), data=st.data())
+def test_a_subcircuit_keeps_each_weight_of_its_wires(wires: int, layers: int, data: st.DataObject) -> None:
+    spec = CircuitSpec(wires, layers, data.draw(st.sampled_from(TRAINABLE)))
+    chosen = sorted(data.draw(st.sets(st.integers(0, wires - 1), min_size=1)))
+    names = [(wire, k) for wire in range(wires) for k in range(3)] + pairs(wires)
+    index = np.tile(np.arange(len(names)), (layers, 1))
+    part, kept = subcircuit(spec, index, chosen)
+    assert part == CircuitSpec(len(chosen), layers, spec.preset)
+    want = [(wire, k) for wire in chosen for k in range(3)]
+    want += [(chosen[i], chosen[j]) for i, j in pairs(len(chosen))]
+    assert kept.shape == weight_shape(part)
+    assert all([names[i] for i in row] == want for row in kept)
+
+
+@pytest.mark.parametrize("wires", [[], [1, 0], [0, 0], [-1], [3]])
+def test_a_subcircuit_of_no_such_wires_is_refused(wires: list[int]) -> None:
+    spec = CircuitSpec(3, 1)
+    with pytest.raises(ValueError, match="ascending indices below 3"):
+        subcircuit(spec, initial_weights(spec, 0), wires)
+
+
+def test_a_threshold_circuit_is_not_cut_down() -> None:
+    spec = CircuitSpec(3, preset="threshold")
+    with pytest.raises(ValueError, match="cannot be cut down"):
+        subcircuit(spec, initial_weights(spec, 0), [0, 1])
+    a = np.array([[0.6, 0.0, 0.0]])  # the CNOT turns a wire that is closed
+    result = expectations(spec, initial_weights(spec, 0), a, np.array([[1.0, 0, 0]]))
+    np.testing.assert_allclose(result, [[np.cos(0.6 * np.pi), np.cos(0.6 * np.pi), 1.0]], atol=1e-12)
+
+
+def test_reuploading_encodes_before_every_layer() -> None:
+    spec = CircuitSpec(1, 3, "reuploading")
+    a, weights = np.array([[0.2]]), np.zeros(weight_shape(spec))
+    np.testing.assert_allclose(
+        expectations(spec, weights, a, np.ones_like(a)), [[np.cos(3 * 0.2 * np.pi)]], atol=1e-12
+    )
+    none = CircuitSpec(1, 0, "reuploading")
+    result = expectations(none, initial_weights(none, 0), a, np.ones_like(a))
+    np.testing.assert_allclose(result, [[np.cos(0.2 * np.pi)]], atol=1e-12)
 
 
 def test_threshold_preset_is_ry_then_cnot_to_the_next_wire() -> None:
@@ -177,7 +307,7 @@ def test_layer_learns_inside_a_torch_model() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [(0,), (25,), (8, -1), (8, 65), (8, 2, "other")], ids=["0", "25", "-1", "65", "preset"]
+    "arguments", [(0,), (65,), (8, -1), (8, 65), (8, 2, "other")], ids=["0", "65 wires", "-1", "65", "preset"]
 )
 def test_spec_refuses_what_cannot_be_built(arguments: tuple[int, int, str]) -> None:
     with pytest.raises(ValueError, match=r"a circuit has|presets are"):
@@ -194,6 +324,19 @@ def test_weights_and_inputs_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="want"):
         expectations(spec, weights, a[:, :2], mask)
     assert expectations(spec, weights, a[:0], mask[:0]).shape == (0, 3)
+
+
+def test_what_is_no_number_is_refused_where_a_wire_is_open() -> None:
+    spec = CircuitSpec(3, 1)
+    weights, a, _ = inputs(spec, 1)
+    mask = np.array([[1.0, 0.0, 1.0]])
+    want = expectations(spec, weights, a, mask)
+    a[0, 1] = np.nan
+    np.testing.assert_array_equal(expectations(spec, weights, a, mask), want)
+    with pytest.raises(ValueError, match="no finite number"):
+        expectations(spec, weights, a, np.ones_like(a))
+    with pytest.raises(ValueError, match="no finite number"):
+        expectations(spec, weights, np.ones((1, 3)), np.array([[1.0, 0.0, np.inf]]))
 
 
 def test_initial_weights_depend_on_the_seed_alone() -> None:

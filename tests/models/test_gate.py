@@ -1,11 +1,12 @@
 """Gate: hard forward, soft backward, and the mask of inference."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.gate import Encoder, Gate
+from models.gate import Encoder, Gate, OpenWiresTarget
 from models.mask import open_wires
 
 
@@ -40,7 +41,11 @@ def test_gradient_is_that_of_the_sigmoid() -> None:
 def test_penalty_counts_open_wires_and_can_close_them() -> None:
     gate = Gate(3)
     a = torch.tensor([[0.9, 0.0, -0.9], [0.0, 0.0, 0.0]])
-    torch.testing.assert_close(gate.expected_open(a).detach(), torch.tensor([2.0, 0.0]), atol=0.9, rtol=0)
+    # Hard concrete: P(open) = sigmoid(log alpha - beta log(-gamma / zeta)), here 10 (|a| - 0.1) + 1.6.
+    shift = 2 / 3 * np.log(11.0)
+    opened, closed = 1 / (1 + np.exp(-8.0 - shift)), 1 / (1 + np.exp(1.0 - shift))
+    want = torch.tensor([2 * opened + closed, 3 * closed], dtype=torch.float32)
+    torch.testing.assert_close(gate.expected_open(a).detach(), want)
     optimizer = torch.optim.SGD(gate.parameters(), lr=0.1)
     before = gate.tau.detach().clone()
     gate.expected_open(a).mean().backward()
@@ -66,3 +71,25 @@ def test_encoder_stays_within_the_wire_range_and_leaves_boring_events_closed() -
     encoder = Encoder(6, 4)
     assert (encoder(torch.rand(32, 6) * 30).abs() <= 1).all()
     assert (encoder(torch.zeros(2, 6)) == 0).all()
+
+
+@pytest.mark.parametrize("target", [1.5, 4.0, 7.0])
+def test_training_reaches_the_target_for_open_wires(target: float) -> None:
+    """Also from wires that are wide open, for which the penalty has no gradient."""
+    torch.manual_seed(0)
+    encoder, gate = Encoder(6, 8), Gate(8)
+    head = torch.nn.Linear(8, 1)
+    x = torch.rand(400, 6) * 30.0
+    y = (x[:, :1] > x[:, 1:2]).float()
+    optimiser = torch.optim.Adam([*encoder.parameters(), *gate.parameters(), *head.parameters()], lr=0.01)
+    holder = OpenWiresTarget(gate, target)
+    for _ in range(300):
+        a = encoder(x)
+        mask = gate(a)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(head(mask * a), y)
+        optimiser.zero_grad()
+        (loss + holder.penalty(gate.expected_open(a), mask)).backward()
+        optimiser.step()
+        holder.adjust()
+    mean = gate(encoder(x)).sum(dim=1).mean().item()
+    assert mean == pytest.approx(target, abs=0.25)

@@ -1,4 +1,10 @@
-"""Readout and encoder: quantisation-aware training, ONNX in INT8 and float, and hostile models."""
+"""Readout and encoder: quantisation-aware training and dynamic quantisation, ONNX in INT8 and float, and
+hostile models."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -7,13 +13,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from scipy.stats import spearmanr
 
+from models.dynamic_quantization import quantized_dynamically
 from models.gate import Encoder
 from models.onnx_model import OnnxModel
 from models.quantization import QuantLinear
 from models.readout import (
     Readout,
+    agreement,
     export_encoder_float,
     export_encoder_int8,
     export_float,
@@ -57,10 +67,56 @@ def encoder() -> Encoder:
     return module.eval()
 
 
-def test_int8_stands_for_float(readout: Readout) -> None:
+def features(n: int, seed: int = 0) -> NDArray[np.float32]:
+    """Like what the fixture encoder saw in training."""
+    return np.random.default_rng(seed).uniform(0.0, 30.0, (n, 21)).astype(np.float32)
+
+
+def test_int8_stands_for_float(readout: Readout, encoder: Encoder) -> None:
     report = parity(export_int8(readout), export_float(readout), rows(500, 999).numpy())
     assert 0 < report["max_difference"] < 0.3  # of logits that span about 10
     assert report["rank_agreement"] > 0.99
+    report = parity(export_encoder_int8(encoder), export_encoder_float(encoder), features(500))
+    assert 0 < report["max_difference"] < 0.1  # of wires in (-1, 1)
+    assert report["rank_agreement"] > 0.99
+
+
+def test_dynamic_int8_stands_for_float(readout: Readout, encoder: Encoder) -> None:
+    for model, x, most in (
+        (export_float(readout), rows(500, 999).numpy(), 0.3),
+        (export_encoder_float(encoder), features(500), 0.1),
+    ):
+        report = parity(quantized_dynamically(model), model, x)
+        assert 0 < report["max_difference"] < most
+        assert report["rank_agreement"] > 0.99
+
+
+def test_reported_sizes_are_those_of_the_files(readout: Readout) -> None:
+    wide = Readout(64)
+    for module in (readout, wide):
+        model = export_float(module)
+        x = np.zeros((1, module.hidden.weight.shape[1]), np.float32)
+        for quantized in (export_int8(module), quantized_dynamically(model)):
+            report = parity(quantized, model, x)
+            assert (report["bytes_quantized"], report["bytes_float"]) == (len(quantized), len(model))
+            smaller = report["bytes_quantized"] < 0.6 * report["bytes_float"]
+            assert smaller == (module is wide)  # of 8 wires, the graph and not the weights is what is large
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=30))
+def test_rank_agreement_is_spearmans_rho_also_under_ties(pairs: list[tuple[int, int]]) -> None:
+    a, b = np.array(pairs, np.float32).T
+    rho = agreement(a[:, None], b[:, None])["rank_agreement"]
+    constant = [len(set(values.tolist())) == 1 for values in (a, b)]
+    want = float(all(constant)) if any(constant) else spearmanr(a, b).statistic
+    assert rho == pytest.approx(want, abs=1e-12)
+
+
+def test_agreement_is_that_of_the_worst_output() -> None:
+    want = np.arange(8, dtype=np.float32).reshape(4, 2)
+    got = want.copy()
+    got[:, 1] = got[::-1, 1]
+    assert agreement(got, want) == {"max_difference": 6.0, "rank_agreement": pytest.approx(-1.0)}
 
 
 def test_training_computes_what_int8_computes(readout: Readout, encoder: Encoder) -> None:
@@ -103,6 +159,45 @@ def test_int8_scores_do_not_depend_on_the_batch(readout: Readout, encoder: Encod
     ):
         together = model(batch)
         assert (together == np.concatenate([model(batch[i : i + 1]) for i in range(len(batch))])).all()
+
+
+def test_dynamic_int8_scores_depend_on_the_batch(readout: Readout, encoder: Encoder) -> None:
+    for model, batch in (
+        (export_float(readout), rows(70, 8).numpy()),
+        (export_encoder_float(encoder), features(70)),
+    ):
+        dynamic, plain = OnnxModel(quantized_dynamically(model)), OnnxModel(model)
+        batch[3] *= 100.0
+        changes = [np.abs(m(batch)[:1] - m(batch[:1])).max() for m in (dynamic, plain)]
+        assert changes[0] > 1e-3  # the outlier takes steps of the scale from the others
+        assert changes[1] < 1e-5
+
+
+def test_dynamic_int8_uses_integers_that_leave_room_too(readout: Readout) -> None:
+    graph = onnx.load_from_string(quantized_dynamically(export_float(readout))).graph
+    assert [node.op_type for node in graph.node].count("MatMulInteger") == 2
+    weights = [numpy_helper.to_array(t) for t in graph.initializer if t.name.endswith("_quantized")]
+    assert [(w.dtype, w.shape) for w in weights] == [(np.int8, (17, 16)), (np.int8, (16, 1))]
+    assert all(2 * 255 * np.abs(w.astype(int)).max() < 2**15 for w in weights)
+
+
+def test_dynamic_quantisation_leaves_no_files_and_says_nothing(
+    readout: Readout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    model = export_float(readout)
+    assert quantized_dynamically(model) == quantized_dynamically(model)
+    assert not list(tmp_path.iterdir())
+    assert not caplog.records
+
+
+def test_who_runs_models_does_not_load_what_quantises_them() -> None:
+    code = (
+        "import sys, models.detector, models.dynamic_quantization;"
+        "print({'torch', 'onnxruntime.quantization'} & set(sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
 
 
 def test_products_run_in_integers(readout: Readout, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -179,8 +274,10 @@ def hostile() -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", list(hostile()))
 def test_hostile_models_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="ONNX"):
-        OnnxModel(hostile()[name])
+    data = hostile()[name]
+    for reader in (OnnxModel, quantized_dynamically):
+        with pytest.raises(ValueError, match="ONNX"):
+            reader(data)
 
 
 def test_input_of_another_width_is_refused(readout: Readout) -> None:

@@ -1,0 +1,58 @@
+"""The models that `qualm bench readout` measures, and what it gives them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.salient import Salient
+from models.bundle import ENCODER, ENCODER_FLOAT, READOUT, READOUT_FLOAT, Bundle
+from models.circuit_spec import CircuitSpec
+from models.compiled import CompiledCircuit
+from models.detector import readout_prior
+from models.onnx_graph import build
+from models.quantization import QuantLinear
+from models.readout import layer
+
+RANDOM: Final = ((64, 128, 1), (256, 512, 1))  # larger than qualm's own
+ROWS: Final = 1024  # inputs, at most, that outputs are compared on
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A model by name, as ONNX in float32 and in INT8 with static scales, and inputs (n, i) for it."""
+
+    name: str
+    float32: bytes
+    int8: bytes
+    inputs: NDArray[np.float32]
+
+
+def trained(bundle: Bundle, salient: Salient) -> Iterator[Measured]:
+    """Readout and encoder of a bundle, with what they get in a replay."""
+    models = bundle.models
+    joined = _readout_inputs(bundle, salient)
+    yield Measured("readout", models[READOUT_FLOAT], models[READOUT], joined[:ROWS])
+    yield Measured("encoder", models[ENCODER_FLOAT], models[ENCODER], salient.x[:ROWS])
+
+
+def _readout_inputs(bundle: Bundle, salient: Salient) -> NDArray[np.float32]:
+    """What the readout gets (n, 2 wires + 1) of salient events."""
+    manifest = bundle.manifest
+    spec = CircuitSpec(manifest.wires, manifest.layers, manifest.preset)
+    z = CompiledCircuit(spec, bundle.weights["circuit.weights"])(salient.wires, salient.mask)
+    prior = readout_prior(salient.logit - manifest.prefilter_threshold)[:, None]
+    return np.concatenate([z, salient.wires * salient.mask, prior], axis=1, dtype=np.float32)
+
+
+def random(shape: tuple[int, int, int]) -> Measured:
+    """A readout of another shape (inputs, hidden, outputs) with random weights, on random inputs."""
+    torch.manual_seed(0)
+    x = torch.rand(ROWS, shape[0]) * 2 - 1
+    first, second = QuantLinear(shape[0], shape[1]), QuantLinear(shape[1], shape[2], signed=False)
+    second(torch.relu(first(x)))  # learns the ranges
+    layers = [layer(first, "Relu"), layer(second, None)]
+    return Measured("random", build(layers, quantized=False), build(layers, quantized=True), x.numpy())

@@ -1,0 +1,67 @@
+"""Salient events of a replay, as the arrays that circuits are given: what benches measure on."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.inputs import Inputs
+from agents.simulation import simulate
+from agents.triage import PartitionTriage, TriageOutput
+from models.bundle import Bundle
+from models.detector import Triage
+from schemas.decoding import ReadOptions, TopicDecoder
+
+_SEED, _SECONDS = 7, 1200.0  # of the simulated services; the default bundle was trained on another seed
+
+
+@dataclass(frozen=True, slots=True)
+class Salient:
+    """Wires and open wires (m, n) and prefilter logits (m,) of salient events; features (r, d) of all rows
+    that the prefilter let through.
+    """
+
+    wires: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    logit: NDArray[np.float64]
+    x: NDArray[np.float32]
+
+
+def of_inputs(bundle: Bundle, inputs: Inputs) -> Salient:
+    """Of files or topics, read as the bundle remembers. Raises ValueError where nothing is salient."""
+    reading: dict[str, Any] = {
+        name: value for name, value in bundle.manifest.reading.items() if value is not None
+    }
+    partitions: dict[tuple[str, int], PartitionTriage] = {}
+    outputs: list[TriageOutput] = []
+    for batch in inputs:
+        key = (batch.topic, batch.partition)
+        if key not in partitions:
+            partitions[key] = PartitionTriage(bundle, TopicDecoder(ReadOptions(**reading)), *key)
+        outputs.append(partitions[key].process(batch))
+    return _joined(bundle, outputs)
+
+
+def of_simulation(bundle: Bundle) -> Salient:
+    """Of simulated services with the incidents of the demo in them."""
+    values = [event.encode() for event in simulate(_SEED, _SECONDS, incidents="demo")]
+    events = TopicDecoder(ReadOptions()).decode(values, range(len(values)), [None] * len(values)).events
+    output = TriageOutput()
+    output.add(Triage(bundle, "bench", 0).process(events))
+    return _joined(bundle, [output])
+
+
+def _joined(bundle: Bundle, outputs: Iterable[TriageOutput]) -> Salient:
+    results = [result for output in outputs for result in output.results]
+    salient = [event for result in results for event in result.salient if event.trigger != "watermark"]
+    if not salient:
+        raise ValueError("no event of the input is salient, so there is nothing to measure")
+    threshold = bundle.manifest.prefilter_threshold
+    return Salient(
+        np.array([event.wires for event in salient], np.float32),
+        np.array([event.open_wires for event in salient], bool),
+        np.array([event.prefilter for event in salient]),
+        np.concatenate([result.context.x[result.logits >= threshold] for result in results]),
+    )
