@@ -124,7 +124,11 @@ def demo(seed: int, as_json: bool) -> None:
 )
 @click.option("--seed", default=0, show_default=True, help="Same events, options and seed: same bundle.")
 @click.option(
-    "--wires", default=8, show_default=True, type=click.IntRange(1, 12), help="Qubits of the circuit."
+    "--wires",
+    default=8,
+    show_default=True,
+    type=click.IntRange(1, 16),
+    help="Qubits of the circuit; more than 12 are not compiled, and slow.",
 )
 @click.option(
     "--layers",

@@ -62,12 +62,12 @@ class CompiledCircuit:
         """State vectors by pattern: (pattern as bits, rows (m,), states (m, 2^k)), not more than 8,192
         amplitudes or 16 events at once.
 
-        They are those before the last layer's rotations: a fixed unitary of each pattern, which changes no
-        overlap of two states. Events without an open wire are left out. Raises ValueError as a call does, and
-        for the preset "threshold".
+        They are those before the last layer's rotations, of "threshold" those before its CNOTs: what follows
+        is a fixed unitary of each pattern, which changes no overlap of two states. Events without an open
+        wire are left out. Raises ValueError as a call does.
         """
         if self.spec.preset == "threshold":
-            raise ValueError("the threshold preset is evaluated without state vectors")
+            mask = mask & _above(np.where(mask, a, 0.0))
         values, codes, order = self._plan(a, mask)
         ends = np.flatnonzero(np.diff(codes[order])) + 1
         for rows in np.split(order, ends):
@@ -126,13 +126,15 @@ def not_compiled(spec: CircuitSpec) -> str:
     """Why a circuit is too large to be compiled, "" when it is not."""
     if spec.wires > MAX_COMPILED_WIRES:
         return f"circuits are compiled up to {MAX_COMPILED_WIRES} wires, this one has {spec.wires}"
-    if spec.preset != "threshold" and 8 * _diagonal_count(spec) * 3**spec.wires > MAX_TABLE_BYTES:
+    if 8 * _diagonal_count(spec) * 3**spec.wires > MAX_TABLE_BYTES:
         return f"{spec.layers} layers of {spec.wires} wires are too many to compile"
     return ""
 
 
 def _diagonal_count(spec: CircuitSpec) -> int:
     """Re-uploading keeps the RZ between two layers apart, since the encoding comes in between."""
+    if spec.preset == "threshold":
+        return 0
     return max(0, 2 * spec.layers - 1) if spec.preset == "reuploading" else spec.layers
 
 
@@ -144,7 +146,7 @@ def _empty_tables(spec: CircuitSpec, weights: NDArray[np.float64]) -> Tables:
     theta = weights[:, 1 : 3 * n : 3]
     half = 0.5 * theta
     half[-1:] = theta[-1:]
-    ready = np.zeros(len(patterns), bool)
+    ready = cells == 0
     ready[0] = True
     return Tables(
         width=width,
@@ -188,13 +190,18 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_processors(), "circuit")
 
 
+def _above(gated: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Wires on which the preset "threshold" acts; float64 as in the QNode, for one that lies on the edge."""
+    return np.asarray(np.abs(gated.astype(np.float64)) > THRESHOLD)
+
+
 def _plain(gated: NDArray[np.float64]) -> NDArray[np.float32]:
     """The preset "threshold" in closed form: back through a CNOT, Z of its target becomes Z Z of both wires.
 
     So <Z_i> of the product state is a product of cosines over the wires that Z_i spreads to.
     """
     batch, n = gated.shape
-    above = np.abs(gated) > THRESHOLD
+    above = _above(gated)
     cosine = np.where(above, np.cos(np.pi * gated), 1.0)
     spread = np.broadcast_to(np.eye(n, dtype=bool), (batch, n, n)).copy()  # [event, i, j]: Z_i holds Z_j
     for wire in reversed(range(n if n > 1 else 0)):

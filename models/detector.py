@@ -20,7 +20,7 @@ from models.mask import open_wires
 from models.onnx_model import OnnxModel
 from models.prefilter import prefilter_logit
 from models.templates import TemplateMiner
-from models.twin import twin_outputs
+from models.twin import Twin
 from schemas.events import EventBatch
 from schemas.salient import EXAMPLE_CHARS, SalientEvent, Trigger, event_id
 
@@ -215,7 +215,7 @@ class Evaluator:
         weights = bundle.weights["circuit.weights"]
         self._circuit = CircuitRunner(spec, weights, device, batch, shots, on_failure)
         self._bundle = bundle
-        self._spec = spec
+        self._twin = Twin(spec, bundle.weights["twin.weights"])
         self._density = DensityMatrices.from_arrays(bundle.weights, spec.wires)
         self._states = None if not_compiled(spec) else CompiledCircuit(spec, weights)
         self._int8 = OnnxModel(bundle.models[READOUT])
@@ -258,7 +258,12 @@ class Evaluator:
         mask: NDArray[np.bool_],
         logit: NDArray[np.float64],
     ) -> list[Score]:
-        """The same for features (n, d), wires and mask (n, wires) and prefilter logits (n,)."""
+        """The same for features (n, d), wires and mask (n, wires) and prefilter logits (n,).
+
+        Raises ValueError for features, logits or open wires that are no finite numbers.
+        """
+        if not np.isfinite(x).all():
+            raise ValueError("features hold values that are no finite numbers")
         table = self.score_table(wires, mask, logit)
         p_values = [self._bundle.calibrations[name].p_values(table[:, i]) for i, name in enumerate(SCORES)]
         p_table = np.stack(p_values, axis=1)
@@ -289,16 +294,17 @@ class Evaluator:
     def _circuit_scores(
         self, wires: NDArray[np.float32], mask: NDArray[np.bool_], above: NDArray[np.float64]
     ) -> NDArray[np.float64]:
+        """Scores (n, len(SCORES) - 1), all but the prefilter's, of events with an open wire."""
         gated = np.where(mask, wires, np.float32(0.0))
         prior = readout_prior(above)[:, None]
-        twin = twin_outputs(self._spec, self._bundle.weights["twin.weights"], gated, mask)
-        hybrid = self._circuit(wires, mask)
-        corrections = [
-            readout(np.concatenate([outputs, gated, prior], axis=1, dtype=np.float32))[:, 0]
-            for readout, outputs in ((self._twin_readout, twin), (self._float, hybrid), (self._int8, hybrid))
-        ]
-        scores = [above + correction.astype(np.float64) for correction in corrections]
-        return np.stack([scores[0], self._surprise(wires, mask), *scores[1:]], axis=1)
+        hybrid = np.concatenate([self._circuit(wires, mask), gated, prior], axis=1)
+        twin = np.concatenate([self._twin(gated, mask), gated, prior], axis=1)
+        table = np.empty((len(wires), len(SCORES) - 1))
+        table[:, 0] = above + self._twin_readout(twin)[:, 0]
+        table[:, 1] = self._surprise(wires, mask)
+        table[:, 2] = above + self._float(hybrid)[:, 0]
+        table[:, 3] = above + self._int8(hybrid)[:, 0]
+        return table
 
     def _surprise(self, wires: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
         """-log <psi|rho|psi> (n,), in nats; 0 where circuits are too large to have their states at hand."""

@@ -36,18 +36,23 @@ def twin_layers(spec: CircuitSpec, padded: Any) -> tuple[Any, Any, Any, Any, Any
     return units[:, :n], units[:, n], units[:, n + 1 :].T, padded[:n], direct
 
 
-def twin_outputs(
-    spec: CircuitSpec, parameters: NDArray[Any], a: NDArray[np.float32], mask: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """Wires a (B, n) and mask (B, n) to (B, n) in [-1, 1]; like the circuit, 1 for a closed wire.
-
-    parameters: those of models.twin_layer.TwinLayer. einsum and not a matrix product, whose last bit depends
-    on how many rows it is given.
+class Twin:
+    """The twin with its weights: wires (B, n) and open wires (B, n) to (B, n) in [-1, 1]; like the circuit, 1
+    for a closed wire. parameters: those of models.twin_layer.TwinLayer.
     """
-    padded = np.pad(parameters, (0, twin_padding(spec)))
-    weight, bias, outer, outer_bias, direct = map(np.ascontiguousarray, twin_layers(spec, padded))
-    gated = np.ascontiguousarray(a * mask, np.float32)
-    hidden = np.tanh(np.einsum("bi,hi->bh", gated, weight) + bias)
-    skipped = direct[0] * gated + direct[1] * np.roll(gated, -1, axis=1)
-    out = np.tanh(np.einsum("bh,oh->bo", hidden, outer) + outer_bias + skipped)
-    return np.where(mask, out, 1.0).astype(np.float32)
+
+    def __init__(self, spec: CircuitSpec, parameters: NDArray[Any]) -> None:
+        padded = np.pad(parameters, (0, twin_padding(spec)))
+        layers = twin_layers(spec, padded)
+        self._weight, self._bias, self._outer, self._outer_bias, self._direct = (
+            np.ascontiguousarray(part) for part in layers
+        )
+        self._following = (np.arange(spec.wires) + 1) % spec.wires
+
+    def __call__(self, a: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """einsum and not a matrix product, whose last bit depends on how many rows it is given."""
+        gated = np.ascontiguousarray(a * mask, np.float32)
+        hidden = np.tanh(np.einsum("bi,hi->bh", gated, self._weight) + self._bias)
+        skipped = self._direct[0] * gated + self._direct[1] * gated[:, self._following]
+        out = np.tanh(np.einsum("bh,oh->bo", hidden, self._outer) + self._outer_bias + skipped)
+        return np.where(mask, out, np.float32(1.0)).astype(np.float32)

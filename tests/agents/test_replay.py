@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pennylane as qml
 import pytest
 
 from agents import replay as replay_module
@@ -19,6 +21,7 @@ from agents.simulation import DEMO_START, demo_incidents, simulate, truths, writ
 from agents.triage import PartitionTriage
 from models.bundle import SCORES, Bundle
 from models.labels import read_labels
+from schemas.alert import Alert
 from schemas.decoding import ReadOptions, TopicDecoder
 
 DURATION = 400.0
@@ -55,9 +58,11 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def replayed(bundle: Bundle, logs: Path, labels: Path | None) -> tuple[list[bytes], dict[str, Any]]:
+def replayed(
+    bundle: Bundle, logs: Path, labels: Path | None, device: str = "auto", **options: Any
+) -> tuple[list[bytes], dict[str, Any]]:
     alerts: list[bytes] = []
-    replay = Replay(bundle, ReadOptions(), read_labels(labels) if labels else None)
+    replay = Replay(bundle, ReadOptions(), read_labels(labels) if labels else None, device, **options)
     inputs = Inputs([str(logs)], load_settings())
     replay.run(inputs, lambda alert: alerts.append(alert.encode()), lambda _: None)
     return alerts, replay.metrics()
@@ -135,3 +140,43 @@ def test_counting_entities_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_bundle_of_another_rate_gives_other_alerts(bundle: Bundle, logs: Path) -> None:
     strict = replace(bundle, manifest=bundle.manifest.model_copy(update={"false_alarm_rate": 1e-5}))
     assert len(replayed(strict, logs, None)[0]) < len(replayed(bundle, logs, None)[0])
+
+
+@pytest.mark.parametrize("device", ["default.qubit", "lightning.qubit"])
+def test_the_compiled_circuit_gives_the_alerts_of_the_qnode(bundle: Bundle, logs: Path, device: str) -> None:
+    compiled, metrics = replayed(bundle, logs, None, false_alarm_rate=0.02)
+    qnode, slow = replayed(bundle, logs, None, device, false_alarm_rate=0.02)
+    assert (metrics["device"], slow["device"]) == ("compiled", device)
+    assert len(compiled) > 20
+    for ours, theirs in zip(map(Alert.decode, compiled), map(Alert.decode, qnode), strict=True):
+        assert ours.p_value == pytest.approx(theirs.p_value, rel=0.05)  # INT8 can round to the next integer
+        scores = {"p_value": theirs.p_value, "scores": theirs.scores, "annotations": theirs.annotations}
+        assert ours.model_copy(update=scores) == theirs
+
+
+def test_a_device_that_fails_mid_run_costs_no_alert(
+    bundle: Bundle, logs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    want, _ = replayed(bundle, logs, None)
+    calls = iter(range(1000))
+    execute = qml.devices.DefaultQubit.execute
+
+    def unplugged(self: Any, circuits: Any, execution_config: Any = None) -> Any:
+        if next(calls) >= 3:
+            raise RuntimeError("the cable is out")
+        return execute(self, circuits, execution_config)
+
+    monkeypatch.setattr(qml.devices.DefaultQubit, "execute", unplugged)
+    got, metrics = replayed(bundle, logs, None, "default.qubit")
+    assert [Alert.decode(alert).id for alert in got] == [Alert.decode(alert).id for alert in want]
+    assert metrics["device_failures"] == {"default.qubit": 1}
+    assert metrics["device"] == "compiled"
+    assert "the cable is out" in metrics["device_reason"]
+
+
+def test_features_that_are_no_numbers_become_dead_letters(bundle: Bundle, logs: Path) -> None:
+    weight = bundle.weights["prefilter.weight"] * 1e308  # finite, and what it is multiplied with is not
+    spoilt = replace(bundle, weights=bundle.weights | {"prefilter.weight": weight})
+    with np.errstate(all="ignore"):
+        _, metrics = replayed(spoilt, logs, None)
+    assert metrics["dead_letters"]["triage failed"] > 100

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from agents.simulation import simulate
+from models.devices import installed
 from schemas.alert import Alert
 from tests.integration.conftest import Broker, KafkaServer, WorkerUnderTest, free_port, wait_until
 
@@ -80,6 +81,20 @@ def test_from_produced_bytes_to_consumed_alerts(broker: Broker, unique: str, sta
     assert len({record.partition() for record in salient_records}) == 1
     offsets = [json.loads(record.value())["offset"] for record in salient_records]
     assert offsets == sorted(offsets)
+
+
+def test_a_device_that_is_missing_is_replaced_counted_and_costs_no_alert(
+    broker: Broker, unique: str, start_worker: Start
+) -> None:
+    if not installed()["lightning.gpu"]:
+        pytest.skip("lightning.gpu works here, so nothing is missing")
+    settings = settings_for(broker, unique)
+    broker.create(settings["topics"])
+    worker = start_worker(**settings, device="lightning.gpu")
+    send(broker, settings["topics"], list(simulated(30)))
+    wait_until(lambda: worker.metric("qualm_alerts_total") > 0, 90, "an alert is published")
+    assert worker.metric("qualm_device_failures_total") == 1
+    assert worker.stop() == 0
 
 
 BAD: dict[str, bytes | None] = {

@@ -14,8 +14,9 @@ from safetensors.numpy import load, save
 
 from agents.simulation import simulate
 from models import training
-from models.bundle import CONTEXT, ENCODER, FILES, MANIFEST, WEIGHTS, Bundle, BundleError
+from models.bundle import CONTEXT, ENCODER, FILES, MANIFEST, SCORES, WEIGHTS, Bundle, BundleError
 from models.detector import Evaluator, Triage
+from models.features import NAMES
 from models.labels import Labels
 from models.training import FAULT_WEIGHT, FIT_SHARE, TrainingOptions, train
 from models.training_rows import TrainingRows, build, chunks
@@ -117,6 +118,52 @@ def test_scores_do_not_depend_on_batches_or_json(bundle: Bundle, salient: list[S
     assert all(0.0 < p <= 1.0 for score in whole for p in score.p_values)
     with pytest.raises(ValueError, match="another shape"):
         Evaluator(Bundle.default()).score(scored)
+
+
+def test_an_event_without_open_wires_has_the_score_without_a_circuit(bundle: Bundle) -> None:
+    evaluator, threshold = Evaluator(bundle), bundle.manifest.prefilter_threshold
+    wires, mask = np.full((3, 4), 0.5, np.float32), np.zeros((3, 4), bool)
+    wires[2], mask[1] = np.nan, True
+    logit = np.array([threshold - 2.0, threshold + 1.0, threshold + 3.0])
+    table = evaluator.score_table(wires, mask, logit)
+    assert (table[:, 0] == logit).all()
+    assert (table[0, 1:] == -2.0).all()
+    assert (table[2, 1:] == 0.0).all()  # just let through, and nothing more is known
+    assert (table[1, 1:] == evaluator.score_table(wires[1:2], mask[1:2], logit[1:2])[0, 1:]).all()
+
+
+def test_numbers_that_are_not_finite_are_refused(bundle: Bundle) -> None:
+    evaluator = Evaluator(bundle)
+    wires, mask = np.full((1, 4), 0.5, np.float32), np.ones((1, 4), bool)
+    for bad in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="finite"):
+            evaluator.score_table(wires, mask, np.array([bad]))
+        with pytest.raises(ValueError, match="finite"):
+            evaluator.score_table(np.full((1, 4), bad, np.float32), mask, np.zeros(1))
+        with pytest.raises(ValueError, match="features"):
+            evaluator.score_arrays(np.full((1, len(NAMES)), bad), wires, mask, np.zeros(1))
+
+
+@pytest.mark.parametrize("preset", ["reuploading", "threshold"])
+def test_every_preset_is_trained_saved_and_evaluated(rows: TrainingRows, tmp_path: Path, preset: str) -> None:
+    made = train(rows, replace(OPTIONS, preset=preset, layers=2), lambda *_: None).save(tmp_path / preset)
+    assert made.manifest.preset == preset
+    scored = to_score(Triage(made, "t", 0).process(simulated(6)).salient)[:20]
+    ours, theirs = Evaluator(made, "compiled").score(scored), Evaluator(made, "default.qubit").score(scored)
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.scores == pytest.approx(other.scores, abs=1e-5)
+    assert len({score.scores[SCORES.index("density")] for score in ours}) > 5
+
+
+def test_more_wires_than_are_compiled_are_evaluated_on_a_device(rows: TrainingRows, tmp_path: Path) -> None:
+    options = replace(OPTIONS, wires=13, steps=1)
+    made = train(rows, options, lambda *_: None).save(tmp_path / "wide")
+    failed: list[str] = []
+    scored = to_score(Triage(made, "t", 0).process(simulated(6)).salient)[:3]
+    evaluator = Evaluator(made, "compiled", on_failure=failed.append)
+    assert len(evaluator.score(scored)) == 3
+    assert failed[0] == "compiled"
+    assert evaluator.device != "compiled"
 
 
 @pytest.mark.parametrize("device", ["lightning.qubit", "default.qubit", "qiskit.aer"])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from models.circuit_spec import CircuitSpec, weight_shape
-from models.twin import twin_outputs
+from models.twin import Twin
 from models.twin_layer import TwinLayer
 
 
@@ -32,13 +32,13 @@ def test_parameters_are_as_many_as_those_of_the_circuit(wires: int, layers: int)
 
 def test_inference_equals_training_and_no_batch_matters() -> None:
     layer = TwinLayer(CircuitSpec(8), seed=3)
-    spec, weights = layer.spec, layer.weights.detach().numpy()
+    twin = Twin(layer.spec, layer.weights.detach().numpy())
     rng = np.random.default_rng(0)
     a, mask = rng.uniform(-1, 1, (40, 8)).astype(np.float32), rng.random((40, 8)) < 0.5
-    got = twin_outputs(spec, weights, a, mask)
+    got = twin(a, mask)
     want = layer(torch.tensor(a), torch.tensor(mask).float()).detach().numpy()
     np.testing.assert_allclose(got, want, atol=1e-6)
-    alone = np.concatenate([twin_outputs(spec, weights, a[i : i + 1], mask[i : i + 1]) for i in range(40)])
+    alone = np.concatenate([twin(a[i : i + 1], mask[i : i + 1]) for i in range(40)])
     assert (alone == got).all()
 
 
