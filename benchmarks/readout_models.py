@@ -12,7 +12,7 @@ from benchmarks.salient import Salient
 from models.bundle import ENCODER, ENCODER_FLOAT, READOUT, READOUT_FLOAT, Bundle
 from models.circuit_spec import CircuitSpec
 from models.compiled import CompiledCircuit
-from models.detector import readout_prior
+from models.detector import readout_input
 from models.onnx_graph import build
 from models.quantization import QuantLinear
 from models.readout import layer
@@ -44,8 +44,7 @@ def _readout_inputs(bundle: Bundle, salient: Salient) -> NDArray[np.float32]:
     manifest = bundle.manifest
     spec = CircuitSpec(manifest.wires, manifest.layers, manifest.preset)
     z = CompiledCircuit(spec, bundle.weights["circuit.weights"])(salient.wires, salient.mask)
-    prior = readout_prior(salient.logit - manifest.prefilter_threshold)[:, None]
-    return np.concatenate([z, salient.wires * salient.mask, prior], axis=1, dtype=np.float32)
+    return readout_input(z, salient.wires, salient.mask, salient.logit - manifest.prefilter_threshold)
 
 
 def random(shape: tuple[int, int, int]) -> Measured:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,15 +30,12 @@ class Salient:
 
 def of_inputs(bundle: Bundle, inputs: Inputs) -> Salient:
     """Of files or topics, read as the bundle remembers. Raises ValueError where nothing is salient."""
-    reading: dict[str, Any] = {
-        name: value for name, value in bundle.manifest.reading.items() if value is not None
-    }
     partitions: dict[tuple[str, int], PartitionTriage] = {}
     outputs: list[TriageOutput] = []
     for batch in inputs:
         key = (batch.topic, batch.partition)
         if key not in partitions:
-            partitions[key] = PartitionTriage(bundle, TopicDecoder(ReadOptions(**reading)), *key)
+            partitions[key] = PartitionTriage(bundle, TopicDecoder(bundle.manifest.read_options()), *key)
         outputs.append(partitions[key].process(batch))
     return _joined(bundle, outputs)
 

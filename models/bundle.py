@@ -25,6 +25,7 @@ from models.features import NAMES, WIDTH
 from models.onnx_model import OnnxModel
 from models.templates import TemplateMiner
 from models.twin import twin_size
+from schemas.decoding import ReadOptions
 
 FORMAT: Final = 2
 MANIFEST: Final = "bundle.json"
@@ -70,6 +71,11 @@ class Manifest(BaseModel):
     training: dict[str, Any] = Field(description="what it was trained on, for people")
     calibrated_on: int = Field(ge=1, description="normal events behind the p-values")
     files: dict[str, str] = Field(default_factory=dict, description="SHA-256 of every other file")
+
+    def read_options(self) -> ReadOptions:
+        """How lines were read in training."""
+        options: dict[str, Any] = {name: value for name, value in self.reading.items() if value is not None}
+        return ReadOptions(**options)
 
 
 class _Header(BaseModel):

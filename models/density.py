@@ -64,6 +64,10 @@ class DensityMatrices:
         mixed: NDArray[np.float64] = (seen * fidelity + 1.0 / side) / (seen + 1.0)
         return np.clip(1.0 - mixed, 0.0, 1.0)
 
+    def surprise(self, pattern: int, states: NDArray[np.complex64]) -> NDArray[np.float64]:
+        """-log <psi|rho|psi> of states (B, 2^k), in nats: the same order, in the units of other scores."""
+        return -np.log1p(-self.scores(pattern, states))
+
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """patterns (p,), counts (p,), and all matrices one after another, for a bundle."""
         patterns = sorted(self._matrices)

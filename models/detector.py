@@ -295,10 +295,8 @@ class Evaluator:
         self, wires: NDArray[np.float32], mask: NDArray[np.bool_], above: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Scores (n, len(SCORES) - 1), all but the prefilter's, of events with an open wire."""
-        gated = np.where(mask, wires, np.float32(0.0))
-        prior = readout_prior(above)[:, None]
-        hybrid = np.concatenate([self._circuit(wires, mask), gated, prior], axis=1)
-        twin = np.concatenate([self._twin(gated, mask), gated, prior], axis=1)
+        hybrid = readout_input(self._circuit(wires, mask), wires, mask, above)
+        twin = readout_input(self._twin(wires, mask), wires, mask, above)
         table = np.empty((len(wires), len(SCORES) - 1))
         table[:, 0] = above + self._twin_readout(twin)[:, 0]
         table[:, 1] = self._surprise(wires, mask)
@@ -311,7 +309,7 @@ class Evaluator:
         found = np.zeros(len(wires))
         if self._states is not None:
             for pattern, rows, states in self._states.states(wires, mask):
-                found[rows] = -np.log1p(-self._density.scores(pattern, states))
+                found[rows] = self._density.surprise(pattern, states)
         return found
 
     def _explain(self, x: NDArray[np.float64]) -> tuple[list[tuple[str, float, float]], Kind]:
@@ -322,6 +320,19 @@ class Evaluator:
         order = np.argsort(-drive, kind="stable")[:DRIVERS].tolist()
         drivers = [(NAMES[i], float(x[i]), float(self._typical[i])) for i in order if drive[i] > 0.0]
         return drivers, FEATURES[order[0]].kind
+
+
+def readout_input(
+    outputs: NDArray[np.floating],
+    wires: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    above: NDArray[np.float64],
+) -> NDArray[np.float32]:
+    """What a readout gets (n, 2 wires + 1): outputs (n, wires) of circuit or twin, the open wires' values, and
+    the prefilter's logit less its threshold (n,).
+    """
+    gated = np.where(mask, wires, np.float32(0.0))
+    return np.concatenate([outputs, gated, readout_prior(above)[:, None]], axis=1).astype(np.float32)
 
 
 def readout_prior(above: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -51,7 +51,7 @@ class Twin:
 
     def __call__(self, a: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
         """einsum and not a matrix product, whose last bit depends on how many rows it is given."""
-        gated = np.ascontiguousarray(a * mask, np.float32)
+        gated = np.where(mask, a, np.float32(0.0))
         hidden = np.tanh(np.einsum("bi,hi->bh", gated, self._weight) + self._bias)
         skipped = self._direct[0] * gated + self._direct[1] * gated[:, self._following]
         out = np.tanh(np.einsum("bh,oh->bo", hidden, self._outer) + self._outer_bias + skipped)

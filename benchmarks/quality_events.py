@@ -1,0 +1,73 @@
+"""The salient events of one replay, and how well any scores of them agree with the labels."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from agents.replay import Replay
+from models.bundle import SCORES, Bundle
+from models.detector import Score
+from models.devices import COMPILED
+from models.evaluation import figures, interval
+from models.labels import Labels
+from schemas.salient import SalientEvent
+
+
+class QualityReplay(Replay):
+    """A replay that keeps its salient events, to hold them against the labels once for each method.
+
+    Lines are read as in training. rate: p-value at which an event alerts, None for the bundle's.
+    """
+
+    def __init__(self, bundle: Bundle, labels: Labels, rate: float | None) -> None:
+        super().__init__(bundle, bundle.manifest.read_options(), labels, COMPILED, rate)
+        self.salient: list[SalientEvent] = []
+
+    @property
+    def rate(self) -> float:
+        """P-value at which an event alerts."""
+        return self._figures.false_alarm_rate
+
+    def _score_salient(self, events: Sequence[SalientEvent], scores: Sequence[Score]) -> None:
+        self.salient += events
+
+    def prefilter_quality(self) -> dict[str, Any]:
+        """Figures of the prefilter alone, on every row of the input; keys as in `quality`."""
+        units = self._figures.units
+        return _quality(units.truth, [row[0] for row in units.flagged], [row[0] for row in units.best])
+
+    def quality(
+        self, events: Sequence[SalientEvent], scores: NDArray[np.float64], p_values: NDArray[np.float64]
+    ) -> dict[str, Any]:
+        """Figures of a method that gives these events (m,) these scores and p-values (m,); any other event
+        ranks below them by its prefilter score, and raises no alert.
+
+        Keys: those of models.evaluation.figures, per entity or interval, and f1_low, f1_high, ap_low and
+        ap_high, the bounds of models.evaluation.interval; None for what the labels cannot give.
+        """
+        judged = deepcopy(self._figures)
+        for event, score, p in zip(events, scores.tolist(), p_values.tolist(), strict=True):
+            judged.scored(event.source, event.entity, event.time, [score] * len(SCORES), [p] * len(SCORES))
+        units = judged.units
+        return _quality(units.truth, [row[-1] for row in units.flagged], [row[-1] for row in units.best])
+
+
+def most_suspect(events: Sequence[SalientEvent], most: int) -> list[SalientEvent]:
+    """At most so many of the events, those with the highest prefilter scores, in the order they came in."""
+    order = np.argsort([-event.prefilter for event in events], kind="stable")
+    return [events[index] for index in sorted(order[:most].tolist())]
+
+
+def _quality(truth: ArrayLike, flagged: ArrayLike, score: ArrayLike) -> dict[str, Any]:
+    columns = np.asarray(truth, bool), np.asarray(flagged, bool), np.asarray(score, np.float64)
+    bounds = interval(*columns) if len(columns[0]) else {}
+    (f1_low, f1_high), (ap_low, ap_high) = (
+        bounds.get(name, (None, None)) for name in ("f1", "average_precision")
+    )
+    return {
+        **figures(*columns),
+        "f1_low": f1_low, "f1_high": f1_high, "ap_low": ap_low, "ap_high": ap_high,
+    }  # fmt: skip
