@@ -18,6 +18,7 @@ Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 _TILE_AMPLITUDES: Final = 8192  # of one tile; 128 KB with its scratch, which the second-level caches hold
 _TILE_EVENTS: Final = 16  # at least; one vector register
+_OWN_TILE: Final = 32  # events of one pattern that get a tile of their own, which is faster than a mixed one
 # Taylor series of cos and sin of pi x / 2 in x^2; on [-1, 1] what is left out is below 1e-16. The platform's
 # functions differ from each other in the last bit.
 _COS: Final = np.array([(-1) ** i * (math.pi / 2) ** (2 * i) / math.factorial(2 * i) for i in range(11)])
@@ -116,16 +117,21 @@ def _buffer(n: int) -> Floats:
 
 @jit
 def _cut(codes: Integers, order: Integers, start: int, width: Integers) -> tuple[int, bool]:
-    """End of the tile that begins at start, and whether it has one pattern: as many events of one pattern as
-    there are, and if they do not fill it, those of the next patterns of the same width.
+    """End of the tile that begins at start, and whether it has one pattern: the events of one pattern, or if
+    they are few, those of the next patterns of the same width that are few, too.
     """
     code = codes[order[start]]
     most = min(len(order), start + tile_events(width[code]))
     stop = start + 1
     while stop < most and codes[order[stop]] == code:
         stop += 1
+    if stop - start >= _OWN_TILE:
+        return stop, True
     same = stop
     while stop < most and width[codes[order[stop]]] == width[code]:
+        last = stop + _OWN_TILE - 1
+        if last < len(order) and codes[order[last]] == codes[order[stop]] != codes[order[stop - 1]]:
+            break
         stop += 1
     return stop, stop == same
 
@@ -210,11 +216,14 @@ def _load(
             c[state * size : (state + 1) * size] = tables.cells[first + state]
             s[state * size : (state + 1) * size] = tables.cells[first + states + state]
         return
+    first_of = np.empty(size, np.int64)
     for t in range(size):
-        first = tables.offset[codes[batch[t]]] + at
-        for state in range(states):
-            c[state * size + t] = tables.cells[first + state]
-            s[state * size + t] = tables.cells[first + states + state]
+        first_of[t] = tables.offset[codes[batch[t]]] + at
+    for state in range(states):
+        cosine, sine = c[state * size : (state + 1) * size], s[state * size : (state + 1) * size]
+        for t in range(len(cosine)):
+            cosine[t] = tables.cells[first_of[t] + state]
+            sine[t] = tables.cells[first_of[t] + states + state]
 
 
 @jit

@@ -18,7 +18,7 @@ from models.circuit_spec import THRESHOLD, CircuitSpec, checked_weights, pairs, 
 
 MAX_COMPILED_WIRES: Final = 12  # beyond, PennyLane's simulators with their threads and GPUs do better
 MAX_TABLE_BYTES: Final = 128 * 2**20  # of all patterns' diagonals; 12 wires and two layers take 9 MB
-_SHARED_WORK: Final = 2**18  # amplitudes times layers from which a batch is shared out among threads
+_SHARED_WORK: Final = 2**20  # amplitudes times layers: with fewer, waking threads takes longer than they save
 
 
 class NotCompiledError(ValueError):

@@ -328,8 +328,8 @@ def readout_input(
     mask: NDArray[np.bool_],
     above: NDArray[np.float64],
 ) -> NDArray[np.float32]:
-    """What a readout gets (n, 2 wires + 1): outputs (n, wires) of circuit or twin, the open wires' values, and
-    the prefilter's logit less its threshold (n,).
+    """What a readout gets (n, 2 wires + 1): outputs (n, wires) of circuit or twin, what open wires hold,
+    and the prefilter's logit less its threshold (n,).
     """
     gated = np.where(mask, wires, np.float32(0.0))
     return np.concatenate([outputs, gated, readout_prior(above)[:, None]], axis=1).astype(np.float32)
