@@ -17,6 +17,7 @@ from agents.progress import progress_bars
 from agents.replay import Replay, is_new
 from agents.report import ALERTS, printable, render
 from models.bundle import Bundle
+from models.devices import COMPILED
 from schemas.alert import Alert, rfc3339
 from schemas.decoding import ReadOptions
 
@@ -107,6 +108,8 @@ def _show(metrics: dict[str, Any], alerts: list[Alert]) -> None:
         f"{gate['circuits']:,} circuits on {metrics['device']}, "
         f"{metrics['incidents']:,} incidents in {metrics['alerts']:,} alerts"
     )
+    if metrics["device"] != COMPILED:
+        console.print(Text(printable(f"{metrics['device']}: {metrics['device_reason']}", 500), "dim"))
     for reason, count in metrics["dead_letters"].items():
         console.print(Text(f"{count:,} records not used: {printable(reason, 100)}", "yellow"))
     if metrics["entity"]["n"]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.salient import Salient
 from models.bundle import READOUT, Bundle
 from models.circuit import CircuitLayer
-from models.circuit_spec import CircuitSpec, initial_weights
+from models.circuit_spec import THRESHOLD, CircuitSpec, initial_weights
 from models.compiled import CompiledCircuit
 from models.detector import Evaluator
 from models.devices import DEVICES, installed
@@ -65,7 +65,7 @@ def run(bundle: Bundle, salient: Salient, progress: Progress) -> list[dict[str, 
         spec = CircuitSpec(wires, LAYERS)
         rows += _rows(spec, initial_weights(spec, seed=0), inputs)
         progress("circuits", done + 1, len(cases))
-    return rows + list(_one_event(bundle, salient))
+    return rows + list(_original(salient)) + list(_one_event(bundle, salient))
 
 
 def _cases(salient: Salient) -> Iterator[tuple[int, _Inputs]]:
@@ -127,6 +127,25 @@ def _methods(spec: CircuitSpec, weights: Floats) -> Iterator[_Method]:
             yield _Method(f"{name} loop", _loop(spec, weights, name), _LOOPED, True)
             if capability.shots:  # the tensor network takes no batch at all
                 yield _Method(f"{name} broadcast", _broadcast(spec, weights, name), _LOOPED)
+
+
+def _original(salient: Salient) -> Iterator[dict[str, Any]]:
+    """The circuit of the original idea, without weights, as it was evaluated and compiled."""
+    spec = CircuitSpec(8, 0, "threshold")
+    weights, (a, mask) = initial_weights(spec, 0), _replayed(salient, 8, 256)
+    inputs = _Inputs("dense", a, np.ones_like(mask))
+    node = make_qnode(spec)
+
+    def loop(a: Floats, mask: Mask) -> NDArray[Any]:
+        return np.array([node(weights, x, np.abs(x) > THRESHOLD) for x in a.astype(np.float64)])
+
+    exact = loop(a[:_LOOPED], mask)
+    compiled = CompiledCircuit(spec, weights)
+    for name, evaluate, most in (("seed-style loop", loop, _LOOPED), ("qualm compiled", compiled, len(a))):
+        seconds, result = _timed(evaluate, a[:most], inputs.mask[:most], evaluate is loop)
+        rate = 1.0 / seconds if evaluate is loop else most / seconds
+        deviation = result[:_LOOPED] - exact[: len(result)]
+        yield _row(8, inputs, f"threshold preset: {name}", rate, deviation)
 
 
 def _compiled(spec: CircuitSpec, weights: Floats) -> _Method:

@@ -10,6 +10,7 @@ exact expectations. "hybrid_int8, all <Z> 0" is for comparison: circuits of whic
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from models.devices import problem
 from models.labels import Labels, read_labels
 from models.qnode import AER
 from models.readout import agreement
+from schemas.salient import SalientEvent
 
 MOST_NOISY: Final = 1500  # ten minutes or more, with five open wires
 _KEPT: Final = (
@@ -40,14 +42,16 @@ def run(
     inputs: Inputs, bundle: Bundle, labels: Labels, rate: float | None, most: int, progress: Progress
 ) -> list[dict[str, Any]]:
     """Rows {method, shots, noise, salient, circuits, precision, recall, f1, average_precision, roc_auc,
-    f1_low, f1_high, ap_low, ap_high, mean_error, rank_agreement, microseconds_per_circuit}; None where one
-    does not apply.
+    f1_low, f1_high, ap_low, ap_high, mean_error, rank_agreement, correction_ap, correction_ranks,
+    microseconds_per_circuit}; None where one does not apply.
 
     circuits: how many of the salient events were scored, the same ones by all methods. Where there are more
     than `most`, they are those that the prefilter suspects most, and the others raise no alert: figures then
     compare the methods with each other, but not with a replay. mean_error: of <Z> over open wires,
-    from the exact ones. rank_agreement: Spearman's, with the scores of "hybrid_int8". Intervals are over
-    entities alone: shots are drawn once, from fixed seeds. Times include what a device loads.
+    from the exact ones. rank_agreement: Spearman's, with the scores of "hybrid_int8". correction_ap and
+    correction_ranks: average precision and rank agreement of what the readout adds to the prefilter's logit,
+    taken alone, in which the circuit weighs more. Intervals are over entities alone: shots are drawn once,
+    from fixed seeds. Times include what a device loads.
 
     Raises ValueError where nothing is salient or labelled, and what Replay and Methods raise.
     """
@@ -67,8 +71,26 @@ def run(
         found = by_prefilter
         if outcome.method != "prefilter":
             found = replay.quality(events, outcome.scores, outcome.p_values)
-        rows.append({"salient": len(replay.salient), **_row(outcome, found, methods, want)})
+        row = {"salient": len(replay.salient), **_row(outcome, found, methods, want)}
+        rows.append(row | _correction(outcome, replay, events, methods, want))
     return rows
+
+
+def _correction(
+    outcome: Outcome,
+    replay: QualityReplay,
+    events: Sequence[SalientEvent],
+    methods: Methods,
+    want: NDArray[np.float64],
+) -> dict[str, Any]:
+    """Figures of what a readout adds to the prefilter; None for methods without one."""
+    if outcome.expectations is None and outcome.method != "twin":
+        return {"correction_ap": None, "correction_ranks": None}
+    added = outcome.scores - methods.above
+    found = replay.quality(events, added, np.ones(len(added)))
+    got, reference = (scores.astype(np.float32)[:, None] for scores in (added, want - methods.above))
+    ranks = agreement(got, reference)["rank_agreement"]
+    return {"correction_ap": found["average_precision"], "correction_ranks": ranks}
 
 
 def _row(
@@ -89,7 +111,7 @@ def _row(
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    """The rows as a table of 110 columns."""
+    """The rows as a table of 120 columns; "c" is the correction alone."""
     circuits, salient = rows[0]["circuits"], rows[0]["salient"]
     title = f"{circuits:,} of {salient:,} salient events"
     if circuits < salient:
@@ -98,7 +120,20 @@ def show(rows: list[dict[str, Any]]) -> None:
         box=box.SIMPLE_HEAD, title=title, title_justify="left", collapse_padding=True, pad_edge=False
     )
     table.add_column("method", no_wrap=True)
-    for name in ("shots", "prec", "recall", "F1", "95%", "AP", "95%", "error", "ranks", "us"):
+    for name in (
+        "shots",
+        "prec",
+        "recall",
+        "F1",
+        "95%",
+        "AP",
+        "95%",
+        "error",
+        "ranks",
+        "AP c",
+        "ranks c",
+        "us",
+    ):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         name = " ".join(filter(None, (row["method"], row["noise"])))
@@ -107,9 +142,10 @@ def show(rows: list[dict[str, Any]]) -> None:
             _number(row["recall"]), _number(row["f1"]), _between(row["f1_low"], row["f1_high"]),
             _number(row["average_precision"]), _between(row["ap_low"], row["ap_high"]),
             _number(row["mean_error"]), _number(row["rank_agreement"]),
+            _number(row["correction_ap"]), _number(row["correction_ranks"]),
             _number(row["microseconds_per_circuit"], ",.1f"),
         )  # fmt: skip
-    Console(width=110).print(table)
+    Console(width=120).print(table)
 
 
 def _number(value: float | None, how: str = ".3f") -> str:

@@ -65,7 +65,7 @@ class Methods:
         self._wires = np.array([event.wires for event in events], np.float32)
         self.mask = np.array([event.open_wires for event in events], bool)
         self._logit = np.array([event.prefilter for event in events])
-        self._above = self._logit - manifest.prefilter_threshold
+        self.above = self._logit - manifest.prefilter_threshold
         self._int8 = OnnxModel(bundle.models[READOUT])
         self.exact = self._circuit(self._wires, self.mask)  # (m, n); compiles the patterns, too
 
@@ -103,8 +103,8 @@ class Methods:
         start = time.perf_counter()
         outputs = evaluate(self._wires, self.mask)
         seconds = time.perf_counter() - start
-        joined = readout_input(outputs, self._wires, self.mask, self._above)
-        scores = self._above + readout(joined)[:, 0].astype(np.float64)
+        joined = readout_input(outputs, self._wires, self.mask, self.above)
+        scores = self.above + readout(joined)[:, 0].astype(np.float64)
         z = None if calibration == "twin" else outputs
         return Outcome(method, scores, self._p_values(calibration, scores), seconds, z, shots, noise)
 

@@ -1,6 +1,11 @@
 """Compile the inner loops once, after installation, so that no worker waits for it."""
 
+import numpy as np
+
+from models.circuit_spec import CircuitSpec, initial_weights
+from models.compiled import CompiledCircuit
 from models.context import Context
+from models.density import DensityMatrices
 from models.templates import TemplateMiner
 from schemas.events import EventBatch
 
@@ -9,6 +14,11 @@ def warm_up() -> None:
     """Run one event through the compiled loops; numba keeps the machine code beside the sources."""
     event = (0.0, 9, "source", "entity", "message 1", {"n": 1.0}, 0, 0)
     Context(TemplateMiner(), 60.0).update(EventBatch.of([event]))
+    spec, head = CircuitSpec(1, 1), DensityMatrices()
+    circuit, mask = CompiledCircuit(spec, initial_weights(spec, 0)), np.ones((1, 1), bool)
+    for pattern, _, states in circuit.states(mask.astype(np.float32), mask):
+        head.update(pattern, states)
+        head.scores(pattern, states)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ NOISE = quality_methods.NOISE
 FIGURES = ("precision", "recall", "f1", "average_precision", "roc_auc")
 KEYS = {
     "method", "shots", "noise", "salient", "circuits", *FIGURES, "f1_low", "f1_high", "ap_low", "ap_high",
-    "mean_error", "rank_agreement", "microseconds_per_circuit",
+    "mean_error", "rank_agreement", "correction_ap", "correction_ranks",
+    "microseconds_per_circuit",
 }  # fmt: skip
 Rows = dict[tuple[str, int | None, str | None], dict[str, Any]]
 
@@ -100,6 +101,7 @@ def test_aer_without_shots_is_the_compiled_circuit(exact: Rows) -> None:
     ours, aer = exact["hybrid_int8", None, None], exact["qiskit.aer", None, None]
     assert ours["mean_error"] == 0.0
     assert ours["rank_agreement"] == pytest.approx(1.0)
+    assert ours["correction_ranks"] == pytest.approx(1.0)
     assert aer["mean_error"] < 1e-5
     assert aer["rank_agreement"] > 0.999  # an INT8 readout may round the last bits the other way
     for name in ("precision", "recall", "f1", "roc_auc"):
