@@ -111,7 +111,7 @@ def _row(
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    """The rows as a table of 120 columns; "c" is the correction alone."""
+    """The rows as a table of 110 columns; "c" is the correction alone."""
     circuits, salient = rows[0]["circuits"], rows[0]["salient"]
     title = f"{circuits:,} of {salient:,} salient events"
     if circuits < salient:
@@ -120,32 +120,18 @@ def show(rows: list[dict[str, Any]]) -> None:
         box=box.SIMPLE_HEAD, title=title, title_justify="left", collapse_padding=True, pad_edge=False
     )
     table.add_column("method", no_wrap=True)
-    for name in (
-        "shots",
-        "prec",
-        "recall",
-        "F1",
-        "95%",
-        "AP",
-        "95%",
-        "error",
-        "ranks",
-        "AP c",
-        "ranks c",
-        "us",
-    ):
+    for name in ("shots", "prec", "recall", "F1", "95%", "AP", "error", "ranks", "AP c", "ranks c", "us"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         name = " ".join(filter(None, (row["method"], row["noise"])))
         table.add_row(
             name, f"{row['shots']:,}" if row["shots"] else "", _number(row["precision"]),
             _number(row["recall"]), _number(row["f1"]), _between(row["f1_low"], row["f1_high"]),
-            _number(row["average_precision"]), _between(row["ap_low"], row["ap_high"]),
-            _number(row["mean_error"]), _number(row["rank_agreement"]),
+            _number(row["average_precision"]), _number(row["mean_error"]), _number(row["rank_agreement"]),
             _number(row["correction_ap"]), _number(row["correction_ranks"]),
             _number(row["microseconds_per_circuit"], ",.1f"),
         )  # fmt: skip
-    Console(width=120).print(table)
+    Console(width=110).print(table)
 
 
 def _number(value: float | None, how: str = ".3f") -> str:
