@@ -120,14 +120,14 @@ def show(rows: list[dict[str, Any]]) -> None:
         box=box.SIMPLE_HEAD, title=title, title_justify="left", collapse_padding=True, pad_edge=False
     )
     table.add_column("method", no_wrap=True)
-    for name in ("shots", "prec", "recall", "F1", "95%", "AP", "error", "ranks", "AP c", "ranks c", "us"):
+    for name in ("shots", "prec", "recall", "F1", "95%", "AP", "error", "AP c", "ranks c", "us"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         name = " ".join(filter(None, (row["method"], row["noise"])))
         table.add_row(
             name, f"{row['shots']:,}" if row["shots"] else "", _number(row["precision"]),
             _number(row["recall"]), _number(row["f1"]), _between(row["f1_low"], row["f1_high"]),
-            _number(row["average_precision"]), _number(row["mean_error"]), _number(row["rank_agreement"]),
+            _number(row["average_precision"]), _number(row["mean_error"]),
             _number(row["correction_ap"]), _number(row["correction_ranks"]),
             _number(row["microseconds_per_circuit"], ",.1f"),
         )  # fmt: skip
