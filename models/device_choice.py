@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import count
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,8 +106,13 @@ def on_device(
         return CompiledCircuit(spec, weights)
     from models.qnode import expectations  # PennyLane
 
-    drawn: dict[str, Any] = {"shots": shots, "seed": 0} if shots and DEVICES[name].shots else {}
-    return lambda a, mask: expectations(spec, weights, a, mask, name, **drawn).astype(np.float32)
+    drawn = shots if DEVICES[name].shots else None
+    seeds = count()  # new samples for every batch, and the same ones in every replay
+
+    def evaluate(a: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+        return expectations(spec, weights, a, mask, name, drawn, next(seeds)).astype(np.float32)
+
+    return evaluate
 
 
 def first_line(error: Exception) -> str:

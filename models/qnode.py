@@ -109,32 +109,37 @@ def expectations(
     threshold = spec.preset == "threshold"
     is_open = np.abs(values * openness) > THRESHOLD if threshold else openness != 0
     patterns, group = np.unique(is_open, axis=0, return_inverse=True)
-    seeds = np.random.default_rng(seed).integers(2**31, size=len(patterns))
+    seeds = np.random.default_rng(seed).integers(2**31, size=len(patterns)).tolist()
     result = np.ones_like(values)
     for index, pattern in enumerate(patterns):
+        rows = np.flatnonzero(group.reshape(-1) == index)
         if not pattern.any():
             continue
         wires = np.arange(spec.wires) if threshold else np.flatnonzero(pattern)
-        part, part_weights = (spec, angles) if threshold else subcircuit(spec, angles, wires)
-        if len(wires) > MAX_STATE_WIRES and device != TENSOR:
-            raise ValueError(
-                f"{device} keeps a state vector, of {MAX_STATE_WIRES} open wires at most and not "
-                f"{len(wires)}; {TENSOR} can go beyond"
-            )
-        if shots is None:
-            node = _exact_node(part, device)
-        else:
-            node = make_qnode(part, device, shots=shots, seed=int(seeds[index]), noise=noise)
-        at_once = max(1, 2**MAX_STATE_WIRES >> len(wires))
-        rows = np.flatnonzero(group.reshape(-1) == index)
-        for start in range(0, len(rows), at_once):
-            at = np.ix_(rows[start : start + at_once], wires)
-            if threshold:
-                outputs = node(part_weights, values[at] * openness[at], pattern)
-            else:
-                outputs = node(part_weights, values[at], openness[at])
-            result[at] = _stack(outputs, len(values[at]))
+        part, part_angles = (spec, angles) if threshold else subcircuit(spec, angles, wires)
+        node = _node(part, device, shots, seeds[index], noise)
+        for chunk in _chunks(rows, len(wires)):
+            at = np.ix_(chunk, wires)
+            inputs = (values[at] * openness[at], pattern) if threshold else (values[at], openness[at])
+            result[at] = _stack(node(part_angles, *inputs), len(chunk))
     return result
+
+
+def _node(spec: CircuitSpec, device: str, shots: int | None, seed: int, noise: str | None) -> Qnode:
+    if spec.wires > MAX_STATE_WIRES and device != TENSOR:
+        raise ValueError(
+            f"{device} keeps a state vector, of {MAX_STATE_WIRES} open wires at most and not {spec.wires}; "
+            f"{TENSOR} can go beyond"
+        )
+    if shots is None:
+        return _exact_node(spec, device)
+    return make_qnode(spec, device, shots=shots, seed=seed, noise=noise)
+
+
+def _chunks(rows: NDArray[np.int64], wires: int) -> list[NDArray[np.int64]]:
+    """The rows in parts whose amplitudes fit into memory at once."""
+    most = max(1, 2**MAX_STATE_WIRES >> wires)
+    return [rows[start : start + most] for start in range(0, len(rows), most)]
 
 
 @lru_cache(maxsize=32)  # making a QNode and its device takes longer than a small circuit
