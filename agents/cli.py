@@ -244,7 +244,8 @@ def _say_trained(bundle: "Bundle", out: Path, as_json: bool) -> None:
         )
         return
     trained = f"trained on {training['events']:,} events, alerts at p <= {rate:.2g}"
-    click.echo(f"Wrote {out} ({bundle.digest[:16]}): {trained}.")
+    wires = f"{training['open_wires_reached']} of {training['wires']} wires open"
+    click.echo(f"Wrote {out} ({bundle.digest[:16]}): {trained}, {wires}.")
     click.echo(f"Next: qualm replay INPUT --bundle {out}")
 
 

@@ -88,13 +88,16 @@ def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> B
         **network.arrays(),
     }
     models = network.models()
-    weights |= _density(weights, models, rows.x[hard], options)
+    wires, mask = InferenceGate(models, weights)(rows.x[hard])
+    weights |= _density(weights, wires, mask, options)
+    reached = {"open_wires_reached": round(float(mask.sum(axis=1).mean()), 2)}
     manifest = Manifest(
         format=FORMAT, qualm="", features=list(NAMES), wires=options.wires, layers=options.layers,
         preset=options.preset, entity_timeout=rows.entity_timeout, salience_budget=options.salience_budget,
         prefilter_threshold=threshold, false_alarm_rate=options.false_alarm_rate or DEFAULT_RATE,
         merges=rows.merges, reading=rows.reading,
-        training={**asdict(options), **rows.summary}, calibrated_on=int(rows.normal_calibration.sum()),
+        training={**asdict(options), **rows.summary, **reached},
+        calibrated_on=int(rows.normal_calibration.sum()),
     )  # fmt: skip
     bundle = Bundle(manifest, weights, {} if options.cold else rows.context, models)
     return _calibrated(bundle, rows, logit, options.false_alarm_rate)
@@ -230,13 +233,13 @@ def _loss(
 
 
 def _density(
-    weights: Arrays, models: dict[str, bytes], normal: NDArray[np.float32], options: TrainingOptions
+    weights: Arrays, wires: NDArray[np.float32], mask: NDArray[np.bool_], options: TrainingOptions
 ) -> Arrays:
-    """Density matrices of normal salient rows (n, d) in their order; none where circuits are not compiled."""
+    """Density matrices of normal salient rows (m, n) in their order; none where nothing is compiled."""
     head, spec = DensityMatrices(), CircuitSpec(options.wires, options.layers, options.preset)
     if not not_compiled(spec):
         circuit = CompiledCircuit(spec, weights["circuit.weights"])
-        for pattern, _, states in circuit.states(*InferenceGate(models, weights)(normal)):
+        for pattern, _, states in circuit.states(wires, mask):
             head.update(pattern, states)
     return head.arrays()
 

@@ -51,6 +51,7 @@ def bundle(logs: Path) -> Path:
     assert summary["bundle"] == str(out)
     assert summary["events"] > 1000
     assert len(summary["digest"]) == 64
+    assert 0 < summary["open_wires_reached"] <= 4
     return out
 
 
