@@ -144,6 +144,19 @@ def test_numbers_that_are_not_finite_are_refused(bundle: Bundle) -> None:
             evaluator.score_arrays(np.full((1, len(NAMES)), bad), wires, mask, np.zeros(1))
 
 
+def test_training_reaches_the_open_wires_asked_for(rows: TrainingRows) -> None:
+    for target in (1.5, 3.0):
+        made = train(rows, replace(OPTIONS, steps=200, open_wires=target), lambda *_: None)
+        assert made.manifest.training["open_wires_reached"] == pytest.approx(target, abs=0.3)
+
+
+def test_alpha_is_learnt_and_then_frozen(rows: TrainingRows, monkeypatch: pytest.MonkeyPatch) -> None:
+    learnt = train(rows, OPTIONS, lambda *_: None).weights["gate.alpha"]
+    assert (learnt != 10.0).all()
+    monkeypatch.setattr(training, "FREEZE_ALPHA", 0.0)
+    assert (train(rows, OPTIONS, lambda *_: None).weights["gate.alpha"] == 10.0).all()
+
+
 @pytest.mark.parametrize("preset", ["reuploading", "threshold"])
 def test_every_preset_is_trained_saved_and_evaluated(rows: TrainingRows, tmp_path: Path, preset: str) -> None:
     made = train(rows, replace(OPTIONS, preset=preset, layers=2), lambda *_: None).save(tmp_path / preset)
