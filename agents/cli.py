@@ -149,7 +149,7 @@ def demo(seed: int, as_json: bool) -> None:
     default=4.0,
     show_default=True,
     type=click.FloatRange(0, 64, min_open=True),
-    help="Open wires that the gate is trained to, on average over salient events.",
+    help="Open wires that the gate is trained to, on average over normal salient events; at most all.",
 )
 @click.option(
     "--steps",

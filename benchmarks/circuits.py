@@ -65,7 +65,7 @@ def run(bundle: Bundle, salient: Salient, progress: Progress) -> list[dict[str, 
         spec = CircuitSpec(wires, LAYERS)
         rows += _rows(spec, initial_weights(spec, seed=0), inputs)
         progress("circuits", done + 1, len(cases))
-    return rows + list(_original(salient)) + list(_one_event(bundle, salient))
+    return rows + list(_presets(salient)) + list(_one_event(bundle, salient))
 
 
 def _cases(salient: Salient) -> Iterator[tuple[int, _Inputs]]:
@@ -129,23 +129,26 @@ def _methods(spec: CircuitSpec, weights: Floats) -> Iterator[_Method]:
                 yield _Method(f"{name} broadcast", _broadcast(spec, weights, name), _LOOPED)
 
 
-def _original(salient: Salient) -> Iterator[dict[str, Any]]:
-    """The circuit of the original idea, without weights, as it was evaluated and compiled."""
-    spec = CircuitSpec(8, 0, "threshold")
-    weights, (a, mask) = initial_weights(spec, 0), _replayed(salient, 8, 256)
+def _presets(salient: Salient) -> Iterator[dict[str, Any]]:
+    """The other presets, as they are evaluated event by event and compiled; "threshold" is the original idea."""
+    a, mask = _replayed(salient, 8, 256)
     inputs = _Inputs("dense", a, np.ones_like(mask))
+    for preset in ("reuploading", "threshold"):
+        spec = CircuitSpec(8, LAYERS, preset)
+        weights = initial_weights(spec, 0)
+        loop, compiled = _preset_loop(spec, weights), CompiledCircuit(spec, weights)
+        exact = loop(a[:_LOOPED], inputs.mask)
+        alone, first = _timed(loop, a[:_LOOPED], inputs.mask[:_LOOPED], True)
+        yield _row(8, inputs, f"{preset} preset: seed-style loop", 1.0 / alone, first - exact[:1])
+        seconds, result = _timed(compiled, a, inputs.mask)
+        yield _row(8, inputs, f"{preset} preset: qualm compiled", len(a) / seconds, result[:_LOOPED] - exact)
+
+
+def _preset_loop(spec: CircuitSpec, weights: Floats) -> Evaluate:
+    if spec.preset != "threshold":
+        return _loop(spec, weights, "default.qubit")
     node = make_qnode(spec)
-
-    def loop(a: Floats, mask: Mask) -> NDArray[Any]:
-        return np.array([node(weights, x, np.abs(x) > THRESHOLD) for x in a.astype(np.float64)])
-
-    exact = loop(a[:_LOOPED], mask)
-    compiled = CompiledCircuit(spec, weights)
-    for name, evaluate, most in (("seed-style loop", loop, _LOOPED), ("qualm compiled", compiled, len(a))):
-        seconds, result = _timed(evaluate, a[:most], inputs.mask[:most], evaluate is loop)
-        rate = 1.0 / seconds if evaluate is loop else most / seconds
-        deviation = result[:_LOOPED] - exact[: len(result)]
-        yield _row(8, inputs, f"threshold preset: {name}", rate, deviation)
+    return lambda a, mask: np.array([node(weights, x, np.abs(x) > THRESHOLD) for x in a.astype(np.float64)])
 
 
 def _compiled(spec: CircuitSpec, weights: Floats) -> _Method:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.circuit_spec import CircuitSpec, checked_weights
+from models.circuit_spec import CircuitSpec, check_range, check_shape, checked_weights
 from models.compiled import not_compiled
 from models.device_choice import BATCH, Evaluate, choose, first_line, on_device
 from models.devices import COMPILED, DeviceError, problem
@@ -48,10 +48,8 @@ class CircuitRunner:
 
         Raises ValueError for shapes that do not fit, and for an open wire outside [-1, 1] or no number.
         """
-        if a.ndim != 2 or a.shape != mask.shape or a.shape[1] != self._spec.wires:
-            raise ValueError(f"wires {a.shape} and mask {mask.shape}, want (B, {self._spec.wires}) twice")
-        if not (np.abs(a[mask]) <= 1.0).all():
-            raise ValueError("an open wire holds a value outside [-1, 1], or one that is no finite number")
+        check_shape(self._spec, a, mask)
+        check_range(bool((np.abs(a[mask]) <= 1.0).all()))
         while True:
             try:
                 found = self._evaluate(a, mask)

@@ -85,6 +85,18 @@ def subcircuit(
     return replace(spec, wires=len(chosen)), weights[:, np.concatenate([rot, both])]
 
 
+def check_shape(spec: CircuitSpec, a: NDArray[np.generic], mask: NDArray[np.generic]) -> None:
+    """Raises ValueError unless wires a and mask are both (B, n)."""
+    if a.ndim != 2 or a.shape != mask.shape or a.shape[1] != spec.wires:
+        raise ValueError(f"wires {a.shape} and mask {mask.shape}, want (B, {spec.wires}) twice")
+
+
+def check_range(is_sound: bool) -> None:
+    """Raises ValueError where some open wire is outside [-1, 1], as what is no number is, too."""
+    if not is_sound:
+        raise ValueError("an open wire holds a value outside [-1, 1], or one that is no finite number")
+
+
 def checked_weights(spec: CircuitSpec, weights: NDArray[np.generic]) -> NDArray[np.float64]:
     """The weights in float64. Raises ValueError when they do not fit the spec or are not finite."""
     array = np.asarray(weights, np.float64)

@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.circuit_kernel import Tables, evaluate, evolve, plan, tile_events
-from models.circuit_spec import THRESHOLD, CircuitSpec, checked_weights, pairs, subcircuit
+from models.circuit_spec import (
+    THRESHOLD,
+    CircuitSpec,
+    check_range,
+    check_shape,
+    checked_weights,
+    pairs,
+    subcircuit,
+)
 
 MAX_COMPILED_WIRES: Final = 12  # beyond, PennyLane's simulators with their threads and GPUs do better
 MAX_TABLE_BYTES: Final = 128 * 2**20  # of all patterns' diagonals; 12 wires and two layers take 9 MB
@@ -47,7 +55,8 @@ class CompiledCircuit:
         Raises ValueError for shapes that do not fit and for an open wire outside [-1, 1] or no number.
         """
         if self.spec.preset == "threshold":
-            self._check(a, mask)
+            check_shape(self.spec, a, mask)
+            check_range(bool((np.abs(a[mask]) <= 1.0).all()))
             return _plain(np.where(mask, a, 0.0).astype(np.float64))
         values, codes, order = self._plan(a, mask)
         out = np.ones(a.shape, np.float32)
@@ -79,22 +88,14 @@ class CompiledCircuit:
                 evolve(values, codes, batch, self._tables, parts)
                 yield code, batch, (parts[0] + 1j * parts[1]).T.astype(np.complex64)
 
-    def _check(self, a: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
-        if a.ndim != 2 or a.shape != mask.shape or a.shape[1] != self.spec.wires:
-            raise ValueError(f"wires {a.shape} and mask {mask.shape}, want (B, {self.spec.wires}) twice")
-        if not (np.abs(a[mask]) <= 1.0).all():
-            raise ValueError(_OUTSIDE)
-
     def _plan(
         self, a: NDArray[np.float32], mask: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
         """The wires, the pattern of each event and the events in order of their patterns, tables ready."""
-        if a.ndim != 2 or a.shape != mask.shape or a.shape[1] != self.spec.wires:
-            raise ValueError(f"wires {a.shape} and mask {mask.shape}, want (B, {self.spec.wires}) twice")
+        check_shape(self.spec, a, mask)
         values = np.ascontiguousarray(a, np.float32)
         codes, order, valid, known = plan(values, np.ascontiguousarray(mask, np.bool_), self._tables)
-        if not valid:
-            raise ValueError(_OUTSIDE)
+        check_range(valid)
         if not known:
             for code in np.unique(codes[~self._tables.ready[codes]]).tolist():
                 self._compile(code)
@@ -117,9 +118,6 @@ class CompiledCircuit:
         if work[-1] < _SHARED_WORK:
             return [order]
         return np.split(order, np.searchsorted(work, work[-1] * np.arange(1, parts) / parts))
-
-
-_OUTSIDE: Final = "an open wire holds a value outside [-1, 1], or one that is no finite number"
 
 
 def not_compiled(spec: CircuitSpec) -> str:

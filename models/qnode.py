@@ -24,6 +24,7 @@ from models.circuit_spec import (
     MAX_STATE_WIRES,
     THRESHOLD,
     CircuitSpec,
+    check_shape,
     checked_weights,
     pairs,
     subcircuit,
@@ -149,8 +150,7 @@ def _exact_node(spec: CircuitSpec, device: str) -> Qnode:
 
 def _checked_inputs(spec: CircuitSpec, a: NDArray[np.floating], mask: NDArray[Any]) -> tuple[Floats, Floats]:
     values, openness = np.asarray(a, np.float64), np.asarray(mask, np.float64)
-    if values.ndim != 2 or values.shape != openness.shape or values.shape[1] != spec.wires:
-        raise ValueError(f"wires {values.shape} and mask {openness.shape}, want (B, {spec.wires}) twice")
+    check_shape(spec, values, openness)
     values = np.where(openness == 0, 0.0, values)
     if not (np.isfinite(values).all() and np.isfinite(openness).all()):
         raise ValueError("the mask or an open wire holds a value that is no finite number")

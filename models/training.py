@@ -50,7 +50,7 @@ class TrainingOptions:
     """What a user may choose.
 
     seed; wires, layers and preset of the circuit; steps of gradient descent; salience_budget: share of rows
-    past the prefilter; open_wires: mean number over salient events that the gate is trained to;
+    past the prefilter; open_wires: mean number over normal salient events that the gate is trained to;
     false_alarm_rate: None for DEFAULT_RATE or, with labels, for the rate with the best F1 on the calibration
     part; cold: the bundle starts without context, for systems other than the one it was trained on.
     """
@@ -184,7 +184,7 @@ def _fit_network(
     if not len(normal) or not len(bags):
         raise ValueError("nothing passes the prefilter: give more events, or a larger salience budget")
     network = Network(CircuitSpec(options.wires, options.layers, options.preset), WIDTH, options.seed)
-    target = OpenWiresTarget(network.quantum.gate, options.open_wires)
+    target = OpenWiresTarget(network.quantum.gate, min(options.open_wires, options.wires))
     optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps)
     first = np.searchsorted(bags.bag, np.arange(len(bags) + 1))
