@@ -130,14 +130,14 @@ def _methods(spec: CircuitSpec, weights: Floats) -> Iterator[_Method]:
 
 
 def _presets(salient: Salient) -> Iterator[dict[str, Any]]:
-    """The other presets, as they are evaluated event by event and compiled; "threshold" is the original idea."""
+    """The other presets event by event and compiled; "threshold" is the original idea."""
     a, mask = _replayed(salient, 8, 256)
     inputs = _Inputs("dense", a, np.ones_like(mask))
     for preset in ("reuploading", "threshold"):
         spec = CircuitSpec(8, LAYERS, preset)
         weights = initial_weights(spec, 0)
         loop, compiled = _preset_loop(spec, weights), CompiledCircuit(spec, weights)
-        exact = loop(a[:_LOOPED], inputs.mask)
+        exact = loop(a[:_LOOPED], inputs.mask[:_LOOPED])
         alone, first = _timed(loop, a[:_LOOPED], inputs.mask[:_LOOPED], True)
         yield _row(8, inputs, f"{preset} preset: seed-style loop", 1.0 / alone, first - exact[:1])
         seconds, result = _timed(compiled, a, inputs.mask)
