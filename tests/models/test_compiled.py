@@ -54,6 +54,28 @@ def test_results_do_not_depend_on_the_batch(preset: str) -> None:
     assert (together[::-1] == circuit(a[::-1], mask[::-1])).all()
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1), size=st.integers(1, 400), patterns=st.integers(1, 12),
+    preset=st.sampled_from(["sparse", "reuploading"]),
+)  # fmt: skip
+def test_any_order_and_any_neighbours_give_the_same_bits(
+    seed: int, size: int, patterns: int, preset: str
+) -> None:
+    """Also where tiles change between one pattern and many: patterns with few events beside ones with many."""
+    spec = CircuitSpec(6, 2, preset)
+    weights, a, _ = inputs(spec, size, seed)
+    rng = np.random.default_rng(seed)
+    kinds = rng.random((patterns, 6)) < 0.6
+    mask = kinds[np.minimum(rng.geometric(0.4, size) - 1, patterns - 1)]
+    circuit = CompiledCircuit(spec, weights)
+    together = circuit(a, mask)
+    order = rng.permutation(size)
+    assert (circuit(a[order], mask[order]) == together[order]).all()
+    for row in rng.integers(0, size, 3):
+        assert (circuit(a[row : row + 1], mask[row : row + 1]) == together[row]).all()
+
+
 def test_results_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = CircuitSpec(8, 2)
     weights, a, mask = inputs(spec, 500, seed=8)
