@@ -62,7 +62,7 @@ def test_results_do_not_depend_on_the_batch(preset: str) -> None:
 def test_any_order_and_any_neighbours_give_the_same_bits(
     seed: int, size: int, patterns: int, preset: str
 ) -> None:
-    """Also where tiles change between one pattern and many: patterns with few events beside ones with many."""
+    """Also where tiles change between one pattern and many: rare patterns beside common ones."""
     spec = CircuitSpec(6, 2, preset)
     weights, a, _ = inputs(spec, size, seed)
     rng = np.random.default_rng(seed)
