@@ -84,7 +84,9 @@ class DensityMatrices:
         made = cls()
         patterns, counts = arrays["density.patterns"], arrays["density.counts"]
         flat = arrays["density.matrices"]
-        if patterns.dtype != np.int64 or counts.dtype != np.int64 or patterns.shape != counts.shape:
+        if patterns.dtype != np.int64 or counts.dtype != np.int64:
+            raise ValueError("density patterns and counts are not int64")
+        if patterns.ndim != 1 or patterns.shape != counts.shape:
             raise ValueError("density patterns and counts do not belong together")
         if flat.dtype != np.float32 or flat.ndim != 1 or flat.nbytes > MOST_BYTES:
             raise ValueError(f"density matrices are not float32, or take more than {MOST_BYTES} bytes")
