@@ -12,7 +12,6 @@ from typing import Literal
 from agents import broker
 from agents.settings import Settings, SettingsError, config_file, load_settings, unknown_variables
 from models.bundle import Bundle, BundleError
-from models.circuit_spec import CircuitSpec
 from models.device_choice import choose, time_devices
 from models.devices import DeviceError
 
@@ -70,8 +69,7 @@ def _installation() -> Iterator[Check]:
 
 def _devices(settings: Settings, bundle: Bundle) -> Iterator[Check]:
     """Every device, timed on the circuit of the bundle, and the one that the settings lead to."""
-    manifest, weights = bundle.manifest, bundle.weights["circuit.weights"]
-    spec = CircuitSpec(manifest.wires, manifest.layers, manifest.preset)
+    spec, weights = bundle.manifest.spec, bundle.weights["circuit.weights"]
     for timing in time_devices(spec, weights, settings.evaluate_batch):
         if timing.rate:
             what = f"{timing.rate:,.0f} circuits/s of {spec.wires} wires, half of them open"

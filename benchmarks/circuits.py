@@ -14,7 +14,7 @@ from models.bundle import READOUT, Bundle
 from models.circuit import CircuitLayer
 from models.circuit_spec import THRESHOLD, CircuitSpec, initial_weights
 from models.compiled import CompiledCircuit
-from models.detector import Evaluator
+from models.detector import Evaluator, readout_input
 from models.devices import DEVICES, installed
 from models.onnx_model import OnnxModel
 from models.qnode import make_qnode
@@ -197,12 +197,12 @@ def _timed(evaluate: Evaluate, a: Floats, mask: Mask, alone: bool = False) -> tu
 def _one_event(bundle: Bundle, salient: Salient) -> Iterator[dict[str, Any]]:
     """One event alone to its score: circuit and INT8 readout; and all scores that an alert is made of."""
     evaluator, readout = Evaluator(bundle), OnnxModel(bundle.models[READOUT])
-    spec = CircuitSpec(bundle.manifest.wires, bundle.manifest.layers, bundle.manifest.preset)
+    spec = bundle.manifest.spec
     circuit = CompiledCircuit(spec, bundle.weights["circuit.weights"])
-    prior = np.full((1, 1), 0.5, np.float32)
+    above = salient.logit[:1] - bundle.manifest.prefilter_threshold
 
     def to_score(a: Floats, mask: Mask) -> NDArray[Any]:
-        return readout(np.concatenate([circuit(a, mask), a * mask, prior], axis=1))
+        return readout(readout_input(circuit(a, mask), a, mask, above))
 
     def to_scores(a: Floats, mask: Mask) -> NDArray[Any]:
         return evaluator.score_table(a, mask, salient.logit[:1])

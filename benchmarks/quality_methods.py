@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle import READOUT, READOUT_FLOAT, TWIN_READOUT, Bundle
-from models.circuit_spec import CircuitSpec
 from models.compiled import CompiledCircuit
 from models.density import DensityMatrices
 from models.detector import readout_input
@@ -59,7 +58,7 @@ class Methods:
     ) -> None:
         self._bundle, self._rate, self._progress = bundle, rate, progress
         manifest = bundle.manifest
-        self._spec = CircuitSpec(manifest.wires, manifest.layers, manifest.preset)
+        self._spec = manifest.spec
         self._weights = bundle.weights["circuit.weights"]
         self._circuit = CompiledCircuit(self._spec, self._weights)
         self._wires = np.array([event.wires for event in events], np.float32)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from benchmarks.salient import Salient
 from models.bundle import ENCODER, ENCODER_FLOAT, READOUT, READOUT_FLOAT, Bundle
-from models.circuit_spec import CircuitSpec
 from models.compiled import CompiledCircuit
 from models.detector import readout_input
 from models.onnx_graph import build
@@ -42,8 +41,7 @@ def trained(bundle: Bundle, salient: Salient) -> Iterator[Measured]:
 def _readout_inputs(bundle: Bundle, salient: Salient) -> NDArray[np.float32]:
     """What the readout gets (n, 2 wires + 1) of salient events."""
     manifest = bundle.manifest
-    spec = CircuitSpec(manifest.wires, manifest.layers, manifest.preset)
-    z = CompiledCircuit(spec, bundle.weights["circuit.weights"])(salient.wires, salient.mask)
+    z = CompiledCircuit(manifest.spec, bundle.weights["circuit.weights"])(salient.wires, salient.mask)
     return readout_input(z, salient.wires, salient.mask, salient.logit - manifest.prefilter_threshold)
 
 

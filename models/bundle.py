@@ -72,6 +72,11 @@ class Manifest(BaseModel):
     calibrated_on: int = Field(ge=1, description="normal events behind the p-values")
     files: dict[str, str] = Field(default_factory=dict, description="SHA-256 of every other file")
 
+    @property
+    def spec(self) -> CircuitSpec:
+        """The circuit of the bundle. Raises ValueError for an unknown preset."""
+        return CircuitSpec(self.wires, self.layers, self.preset)
+
     def read_options(self) -> ReadOptions:
         """How lines were read in training."""
         options: dict[str, Any] = {name: value for name, value in self.reading.items() if value is not None}
@@ -193,7 +198,7 @@ def _manifest(path: Path, text: bytes) -> Manifest:
 
 
 def _check_weights(weights: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> None:
-    spec = CircuitSpec(manifest.wires, manifest.layers, manifest.preset)
+    spec = manifest.spec
     shapes: dict[str, tuple[int, ...]] = {
         "prefilter.weight": (WIDTH,),
         "prefilter.bias": (3,),

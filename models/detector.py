@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from models.bundle import ENCODER, READOUT, READOUT_FLOAT, SCORES, TWIN_READOUT, Bundle
 from models.circuit_runner import CircuitRunner
-from models.circuit_spec import CircuitSpec
 from models.compiled import CompiledCircuit, not_compiled
 from models.context import Context, Names, Rows
 from models.context_kernel import ENTITY_END, EVENT
@@ -210,8 +209,7 @@ class Evaluator:
         shots: int | None = None,
         on_failure: Callable[[str], None] = lambda device: None,
     ) -> None:
-        manifest = bundle.manifest
-        spec = CircuitSpec(manifest.wires, manifest.layers, manifest.preset)
+        spec = bundle.manifest.spec
         weights = bundle.weights["circuit.weights"]
         self._circuit = CircuitRunner(spec, weights, device, batch, shots, on_failure)
         self._bundle = bundle

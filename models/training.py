@@ -7,7 +7,7 @@ highest counts. The first FIT_SHARE of the rows by time fit the weights, the res
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -65,6 +65,11 @@ class TrainingOptions:
     false_alarm_rate: float | None = None
     cold: bool = False
 
+    @property
+    def spec(self) -> CircuitSpec:
+        """The circuit to train. Raises ValueError."""
+        return CircuitSpec(self.wires, self.layers, self.preset)
+
 
 def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> Bundle:
     """Fit prefilter, network and calibration on the rows of features. Same rows and options, same bundle."""
@@ -89,7 +94,7 @@ def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> B
     }
     models = network.models()
     wires, mask = InferenceGate(models, weights)(rows.x[hard])
-    weights |= _density(weights, wires, mask, options)
+    weights |= _density(options.spec, weights["circuit.weights"], wires, mask)
     reached = {"open_wires_reached": round(float(mask.sum(axis=1).mean()), 2)}
     manifest = Manifest(
         format=FORMAT, qualm="", features=list(NAMES), wires=options.wires, layers=options.layers,
@@ -183,7 +188,7 @@ def _fit_network(
     """Adam on both heads at once; normal rows and bags are drawn afresh for each step."""
     if not len(normal) or not len(bags):
         raise ValueError("nothing passes the prefilter: give more events, or a larger salience budget")
-    network = Network(CircuitSpec(options.wires, options.layers, options.preset), WIDTH, options.seed)
+    network = Network(options.spec, WIDTH, options.seed)
     target = OpenWiresTarget(network.quantum.gate, min(options.open_wires, options.wires))
     optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps)
@@ -233,13 +238,12 @@ def _loss(
 
 
 def _density(
-    weights: Arrays, wires: NDArray[np.float32], mask: NDArray[np.bool_], options: TrainingOptions
+    spec: CircuitSpec, weights: NDArray[Any], wires: NDArray[np.float32], mask: NDArray[np.bool_]
 ) -> Arrays:
     """Density matrices of normal salient rows (m, n) in their order; none where nothing is compiled."""
-    head, spec = DensityMatrices(), CircuitSpec(options.wires, options.layers, options.preset)
+    head = DensityMatrices()
     if not not_compiled(spec):
-        circuit = CompiledCircuit(spec, weights["circuit.weights"])
-        for pattern, _, states in circuit.states(wires, mask):
+        for pattern, _, states in CompiledCircuit(spec, weights).states(wires, mask):
             head.update(pattern, states)
     return head.arrays()
 

@@ -101,7 +101,7 @@ def test_round_trip() -> None:
         lambda a: a | {"density.patterns": a["density.patterns"].astype(np.float64)},
         lambda a: a | {"density.counts": a["density.counts"] * 0},
         lambda a: a | {"density.counts": a["density.counts"][:1]},
-        lambda a: a | {name: a[name][None] for name in ("density.patterns", "density.counts")},
+        lambda a: a | {name: a[name][:, None] for name in ("density.patterns", "density.counts")},
         lambda a: a | {"density.matrices": a["density.matrices"][:-1]},
         lambda a: a | {"density.matrices": np.append(a["density.matrices"], np.float32(0))},
         lambda a: a | {"density.matrices": np.zeros(2**21, np.float32)},
