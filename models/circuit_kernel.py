@@ -293,10 +293,7 @@ def _measure(
     """<Z> after the last RY(theta): cos(theta) <Z> - sin(theta) <X> before it."""
     size = len(batch)
     k, layers = tables.width[codes[batch[0]]], len(tables.turns)
-    if layers == 0:
-        c, s, last = np.float32(1.0), np.float32(0.0), 0
-    else:
-        last = layers - 1
+    if layers > 0:
         _measure_x(k, size, buffer, angles)
     real, imaginary, scratch = buffer[0, : size << k], buffer[1, : size << k], buffer[2]
     for i in range(len(real)):
@@ -312,11 +309,10 @@ def _measure(
         _fold(z, size)
         for t in range(size):
             wire = tables.position[codes[batch[t]], j]
+            out[batch[t], wire] = z[t]
             if layers > 0:
-                c, s = tables.turns[last, wire, 0], tables.turns[last, wire, 1]
-                out[batch[t], wire] = c * z[t] - s * angles[0, j, t]
-            else:
-                out[batch[t], wire] = z[t]
+                turn = tables.turns[layers - 1, wire]
+                out[batch[t], wire] = turn[0] * z[t] - turn[1] * angles[0, j, t]
 
 
 @jit

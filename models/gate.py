@@ -47,13 +47,9 @@ class Gate(nn.Module):
         self.alpha = nn.Parameter(torch.full((wires,), ALPHA))
         self.tau = nn.Parameter(torch.full((wires,), TAU))
 
-    def soft(self, a: Tensor) -> Tensor:
-        """Openness (B, n) in (0, 1)."""
-        return torch.sigmoid(self.alpha * (a.abs() - self.tau))
-
     def forward(self, a: Tensor) -> Tensor:
         """Mask (B, n) of 0 and 1 with the gradient of the openness."""
-        soft = self.soft(a)
+        soft = torch.sigmoid(self._logit(a))
         hard = (a.abs() > self.tau).to(a.dtype)
         return hard.detach() + (soft - soft.detach())
 
@@ -61,7 +57,10 @@ class Gate(nn.Module):
         """Expected number of wires (B,) that a hard-concrete gate of these logits would leave open: the L0
         penalty of Louizos, Welling & Kingma (ICLR 2018), with their stretch and temperature.
         """
-        return torch.sigmoid(self.alpha * (a.abs() - self.tau) + _HARD_CONCRETE).sum(dim=1)
+        return torch.sigmoid(self._logit(a) + _HARD_CONCRETE).sum(dim=1)
+
+    def _logit(self, a: Tensor) -> Tensor:
+        return self.alpha * (a.abs() - self.tau)
 
     def freeze_alpha(self) -> None:
         """Stop training alpha: once the gate is useful, only the thresholds move."""
