@@ -23,13 +23,13 @@ from rich.table import Table
 from agents.inputs import InputError, Inputs
 from agents.progress import progress_bars
 from agents.settings import load_settings
+from benchmarks.agreement import agreement
 from benchmarks.quality_events import QualityReplay, most_suspect
 from benchmarks.quality_methods import Methods, Outcome, Progress
 from models.bundle import Bundle, BundleError
 from models.devices import problem
 from models.labels import Labels, read_labels
 from models.qnode import AER
-from models.readout import agreement
 from schemas.salient import SalientEvent
 
 MOST_NOISY: Final = 1500  # ten minutes or more, with five open wires

@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from benchmarks.agreement import agreement
 from benchmarks.readout_models import RANDOM, Measured, random, trained
 from benchmarks.readout_torch import InTorch, dynamic_module, float_module
 from benchmarks.salient import Salient
 from models.bundle import Bundle
 from models.dynamic_quantization import quantized_dynamically
 from models.onnx_model import OnnxModel
-from models.readout import agreement
 
 BATCHES: Final = (1, 64, 256)
 _CALLS: Final = 500

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from models.gate import Encoder
 from models.onnx_graph import Layer, build
-from models.onnx_model import OnnxModel
 from models.quantization import QuantLinear
 
 HIDDEN: Final = 16
@@ -49,38 +48,6 @@ def export_encoder_int8(encoder: Encoder) -> bytes:
 def export_encoder_float(encoder: Encoder) -> bytes:
     """The same in float32 throughout."""
     return build([layer(encoder.linear, "Tanh")], quantized=False)
-
-
-def parity(quantized: bytes, reference: bytes, inputs: NDArray[np.float32]) -> dict[str, float]:
-    """How well a quantised model stands for the float32 one on inputs (B, d).
-
-    Keys: max_difference and rank_agreement as of `agreement`; bytes_quantized; bytes_float.
-    """
-    return {
-        **agreement(OnnxModel(quantized)(inputs), OnnxModel(reference)(inputs)),
-        "bytes_quantized": float(len(quantized)),
-        "bytes_float": float(len(reference)),
-    }
-
-
-def agreement(got: NDArray[np.float32], want: NDArray[np.float32]) -> dict[str, float]:
-    """How well outputs (B, o) stand for others, B at least 1.
-
-    Keys: max_difference, over all outputs; rank_agreement, of the output that is worst in this: Spearman's
-    rho (American Journal of Psychology 15, 1904), 1 at best, where equal values share the mean of their
-    ranks. rho is not defined for a constant output: 1 stands for one that is constant in both, 0 in one.
-    """
-    return {
-        "max_difference": float(np.abs(got - want).max()),
-        "rank_agreement": min(_spearman(a, b) for a, b in zip(got.T, want.T, strict=True)),
-    }
-
-
-def _spearman(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    from scipy.stats import spearmanr  # here, as nothing that only runs models needs it
-
-    constant = (np.ptp(a) == 0.0, np.ptp(b) == 0.0)
-    return float(all(constant)) if any(constant) else float(spearmanr(a, b).statistic)
 
 
 def _layers(readout: Readout) -> list[Layer]:
