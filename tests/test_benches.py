@@ -8,7 +8,7 @@ from torch import nn
 from benchmarks import circuits, readout
 from benchmarks.readout_torch import dynamic_module
 from benchmarks.salient import of_simulation
-from models.bundle import Bundle
+from models.bundle import ENCODER, ENCODER_FLOAT, READOUT, READOUT_FLOAT, Bundle
 
 OURS, ORT, TORCH = "qualm int8 (quantisation-aware, onnxruntime)", "onnxruntime float32", "torch float32"
 DYNAMIC = "onnxruntime int8 dynamic"
@@ -24,6 +24,10 @@ def test_readout_rows(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readout, "RANDOM", ((20, 30, 1),))
     rows = readout.run(bundle, of_simulation(bundle))
     json.dumps(rows, allow_nan=False)
+    sizes = {
+        "readout 17x16x1": (len(bundle.models[READOUT]), len(bundle.models[READOUT_FLOAT])),
+        "encoder 22x8": (len(bundle.models[ENCODER]), len(bundle.models[ENCODER_FLOAT])),
+    }
     table = {(row["shape"], row["batch"], row["method"]): row for row in rows}
     assert len(table) == len(rows)
     for shape in ("readout 17x16x1", "encoder 22x8", "random 20x30x1"):
@@ -32,7 +36,8 @@ def test_readout_rows(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
             assert 0.0 < ours["max_difference"] < 0.3
             assert ours["rank_agreement"] > 0.99
             assert ours["batch_change"] == 0.0
-            assert ours["bytes"] > 0
+            if shape in sizes:
+                assert (ours["bytes"], ort["bytes"]) == sizes[shape]
             assert max(ort["max_difference"], plain["max_difference"]) < 1e-5  # one function
             dynamic = table.pop((shape, batch, DYNAMIC))
             assert (dynamic["batch_change"] > 0.0) == (batch > 1)
