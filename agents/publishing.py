@@ -15,7 +15,7 @@ from agents.records import Headers
 
 log = logging.getLogger("qualm.publish")
 
-# Waits between attempts while the broker does not take records: doubles from the first to the last.
+# Waits between attempts while the broker does not take records.
 FIRST_WAIT_SECONDS = 0.5
 LAST_WAIT_SECONDS = 30.0
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
@@ -38,10 +38,17 @@ class Outgoing:
 
 
 class Publisher:
-    """Sends records through Faust's producer and waits for their acknowledgement."""
+    """Sends records through Faust's producer and waits for their acknowledgement.
 
-    def __init__(self, producer: Any) -> None:
+    ``first_wait`` and ``last_wait`` are seconds: the waits between attempts double from the one to the other.
+    """
+
+    def __init__(
+        self, producer: Any, first_wait: float = FIRST_WAIT_SECONDS, last_wait: float = LAST_WAIT_SECONDS
+    ) -> None:
         self._producer = producer
+        self._first_wait = first_wait
+        self._last_wait = last_wait
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -62,42 +69,42 @@ class Publisher:
         """
         waiting = list(records)
         refused: list[Outgoing] = []
-        wait = FIRST_WAIT_SECONDS
+        wait = self._first_wait
         while waiting:
-            failed, too_large, error = await self._attempt(waiting)
-            refused += too_large
-            waiting = [record.instead for record in too_large if record.instead is not None] + failed
-            if not failed:
+            results = await self._attempt(waiting)
+            failures = [index for index, result in enumerate(results) if _failed(result)]
+            refused += [record for record, result in zip(waiting, results, strict=False) if _refused(result)]
+            waiting = _next_attempt(waiting, results, failures[0] if failures else len(waiting))
+            if not failures:
                 continue
+            error = results[failures[0]]
+            assert isinstance(error, BaseException)
             if self._stopping.is_set():
-                raise PublishingStoppedError(f"{len(failed)} records are not acknowledged") from error
+                raise PublishingStoppedError(f"{len(waiting)} records are not acknowledged") from error
             log.warning(
-                "The broker did not take %d records (%s). Trying again in %.1f s.", len(failed), error, wait
+                "The broker did not take %d records (%s). Trying again in %.1f s.", len(waiting), error, wait
             )
             await self._pause(wait)
-            wait = min(wait * 2, LAST_WAIT_SECONDS)
+            wait = min(wait * 2, self._last_wait)
         return refused
 
-    async def _attempt(
-        self, records: Sequence[Outgoing]
-    ) -> tuple[list[Outgoing], list[Outgoing], BaseException | None]:
-        """Send once. Returns (those from the first failure on, those too large, why the first failed)."""
+    async def _attempt(self, records: Sequence[Outgoing]) -> list[Any]:
+        """Send once. Returns what came of each, an exception where it failed, up to the first not sent.
+
+        Raises what is neither the broker's nor the network's fault: trying again would not help.
+        """
         pending: list[asyncio.Future[Any] | BaseException] = []
         for record in records:
             pending.append(await self._send(record))
-            if isinstance(pending[-1], BaseException) and not isinstance(pending[-1], TOO_LARGE):
+            if _failed(pending[-1]):
                 break  # what follows must not overtake it
         futures = [each for each in pending if not isinstance(each, BaseException)]
         acknowledged = iter(await asyncio.gather(*futures, return_exceptions=True))
         results = [each if isinstance(each, BaseException) else next(acknowledged) for each in pending]
-        too_large = [r for r, result in zip(records, results, strict=False) if isinstance(result, TOO_LARGE)]
-        for index, result in enumerate(results):
-            if isinstance(result, BaseException) and not isinstance(result, TOO_LARGE):
-                if not isinstance(result, KafkaError | ProducerSendError):
-                    raise result
-                failed = [record for record in records[index:] if record not in too_large]
-                return failed, too_large, result
-        return [], too_large, None
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, KafkaError | ProducerSendError):
+                raise result
+        return results
 
     async def _send(self, record: Outgoing) -> asyncio.Future[Any] | BaseException:
         headers: Headers | None = list(record.headers) or None
@@ -117,3 +124,25 @@ class Publisher:
             await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
             return
+
+
+def _refused(result: Any) -> bool:
+    """Whether the broker will never take the record, for its size."""
+    return isinstance(result, TOO_LARGE)
+
+
+def _failed(result: Any) -> bool:
+    """Whether the record has to be sent again."""
+    return isinstance(result, BaseException) and not _refused(result)
+
+
+def _next_attempt(records: Sequence[Outgoing], results: Sequence[Any], first_failed: int) -> list[Outgoing]:
+    """What is left to send, in order: all from the first failure on, and what replaces those refused."""
+    left: list[Outgoing] = []
+    for index, record in enumerate(records):
+        if index < len(results) and _refused(results[index]):
+            if record.instead is not None:
+                left.append(record.instead)
+        elif index >= first_failed:
+            left.append(record)
+    return left

@@ -12,7 +12,7 @@ What the subclass changes in Faust 0.15, and which failure each change prevents:
   Faust commits what its streams acknowledged, and they acknowledge in a ``finally``: also when the agent
   raised, was cancelled, or the message was skipped as stale after a rebalance. Each of these would commit
   unprocessed records. (The compiled stream does so without calling ``Consumer.ack``: overriding that does
-  not help.)
+  not help.) ``agents.ledger`` decides what that is; the consumer only asks.
 - ``_new_offset`` and ``_add_gap``: Faust counts single offsets and fills the gaps between them; a gap filled
   beyond the acknowledged batch would commit records that are still queued. Here the position is the last
   offset of the last confirmed batch plus one, whatever gaps compaction and transactions left.
@@ -25,7 +25,6 @@ What the subclass changes in Faust 0.15, and which failure each change prevents:
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from functools import partial
 from math import nan
 from typing import Any, cast
 
@@ -35,6 +34,7 @@ from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from agents.ledger import Ledger
 from agents.records import RecordBatch
 
 __all__ = ["BatchTransport"]
@@ -93,18 +93,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class BatchConsumer(driver.Consumer):
-    """Faust's consumer with record batches as messages and one committed position per partition."""
+    """Faust's consumer with record batches as messages, and a ledger that says what to commit."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # Counts the times that reading started afresh from the committed offsets. What was fetched before is
-        # stale.
-        self._epoch = 0
-        # Last offset of the newest batch handed out, and of the newest one confirmed, in this epoch. A batch
-        # is taken as confirmed only if the one before it was, so a failed batch holds back all behind it.
-        self._handed_out: dict[TP, int] = {}
-        self._confirmed: dict[TP, int] = {}
-        # What the next commit will commit.
-        self._committable: dict[TP, int] = {}
+        self._ledger: Ledger[TP] = Ledger()
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
@@ -136,8 +128,7 @@ class BatchConsumer(driver.Consumer):
     def _batch_message(self, tp: TP, records: list[Any]) -> ConsumerMessage:
         last = records[-1]
         batch = to_batch(tp, records)
-        batch.confirm = partial(self._confirm, tp, self._epoch, self._handed_out.get(tp), last.offset)
-        self._handed_out[tp] = last.offset
+        batch.confirm = self._ledger.hand_out(tp, last.offset)
         return ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -152,18 +143,14 @@ class BatchConsumer(driver.Consumer):
             generation_id=self.app.consumer_generation_id,
         )
 
-    def _confirm(self, tp: TP, epoch: int, previous: int | None, last: int) -> None:
-        if epoch == self._epoch and self._confirmed.get(tp) == previous:
-            self._confirmed[tp] = last
-            self._committable[tp] = last + 1
-
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
-        return (tp for tp in self._committable if topics is None or tp in topics or tp.topic in topics)
+        pending = self._ledger.committable()
+        return (tp for tp in pending if topics is None or tp in topics or tp.topic in topics)
 
     def _new_offset(self, tp: TP) -> int | None:
         self._acked.pop(tp, None)
         self._acked_index.pop(tp, None)
-        return self._committable.pop(tp, None)
+        return self._ledger.take(tp)
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Gaps mean nothing to a position."""
@@ -178,19 +165,13 @@ class BatchConsumer(driver.Consumer):
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Start afresh from the committed offsets."""
-        self._start_afresh()
+        self._ledger.start_afresh()
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def perform_seek(self) -> None:
         """Return to the committed offsets."""
-        self._start_afresh()
+        self._ledger.start_afresh()
         await super().perform_seek()
-
-    def _start_afresh(self) -> None:
-        self._epoch += 1
-        self._handed_out.clear()
-        self._confirmed.clear()
-        self._committable.clear()
 
 
 class BatchTransport(driver.Transport):
