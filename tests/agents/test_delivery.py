@@ -1,8 +1,8 @@
 """Delivery: the ledger and the publisher together, against a broker that fails in every way it can.
 
 The machine below is a worker's skeleton: it fetches batches of two input partitions, publishes what comes of
-them and confirms. Each partition has an agent of its own; both share the publisher, as triage and evaluate do.
-Everything that comes of a record is a pure function of its offset, so it is known what must be acknowledged.
+them and confirms. Each partition has an agent of its own; both share the publisher, as triage and evaluate
+do. What comes of a record is a pure function of its offset, so it is known what must be acknowledged.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ from tests.agents.simulated_broker import (
 )
 
 PARTITIONS = (0, 1)
+# What the broker does with the next sends; it takes all behind them.
+PLANS = st.lists(st.builds(Plan, st.sampled_from(Verdict), st.booleans()), max_size=6)
+FAILED = {"failed", "turned down"}
 SMALL, FOR_CLIENT, FOR_BROKER, FOR_BROKER_TOO = 0, CLIENT_LIMIT + 1, BROKER_LIMIT + 1, BROKER_LIMIT + 2
 # Sizes of the records that come of an offset, by the offset modulo 6.
 SIZES = {
@@ -100,9 +103,10 @@ class Call:
         """Whether this record may be sent now."""
         slot, before = self.slots[index], self.slots[:index]
         again = slot.last is not None
-        assert not (stopped and self.failed), "nothing is tried again after stop"
+        if stopped:
+            assert not {slot.state for slot in self.slots} & FAILED, "nothing is tried again after stop"
         assert all(each.state != "not sent" for each in before), "in order"
-        assert all(each.state not in {"failed", "turned down"} for each in before), "nothing is overtaken"
+        assert all(each.state not in FAILED for each in before), "nothing is overtaken"
         if again:
             # When sending starts anew, replacements have taken the places of those refused.
             assert all(
@@ -174,23 +178,21 @@ class Delivery(RuleBasedStateMachine):
 
     # What the broker tells of its sends
 
-    def find(self, sent: Sent) -> tuple[Call, int]:
-        partition = int(sent.value.split()[0])
-        call = self.calls[partition]
-        name = sent.value.split()[:3]
-        return call, next(i for i, slot in enumerate(call.slots) if slot.record.value.split() == name)
-
     def sends(self, sent: Sent) -> None:
-        call, index = self.find(sent)
+        partition, *name = sent.value.split()
+        call = self.calls[int(partition)]
+        names = [slot.record.value.split()[1:3] for slot in call.slots if slot.record.value]
         try:
-            call.watch(index, sent, self.stopped)
+            call.watch(names.index(name[:2]), sent, self.stopped)
         except AssertionError as problem:
             self.problems.append(problem)  # the agent would take it for a failure of the broker
             raise
 
     def fails(self, sent: Sent) -> None:
-        call, index = self.find(sent)
-        call.note_failure(index, sent.fatal)
+        for call in self.calls.values():
+            for index, slot in enumerate(call.slots):
+                if sent is slot.last or sent is slot.last_instead:
+                    call.note_failure(index, sent.fatal)
 
     # The agent
 
@@ -238,16 +240,6 @@ class Delivery(RuleBasedStateMachine):
 
     # What happens to it
 
-    @rule(
-        verdicts=st.lists(
-            st.builds(Plan, st.sampled_from(Verdict) | st.just(Verdict.STORED), st.booleans()),
-            min_size=1,
-            max_size=6,
-        )
-    )
-    def the_broker_will(self, verdicts: list[Plan]) -> None:
-        self.broker.plans.extend(verdicts)
-
     @rule(partition=st.sampled_from(PARTITIONS), size=st.integers(1, 4))
     def fetch(self, partition: int, size: int) -> None:
         offsets = list(islice(offsets_from(self.position[partition]), size))
@@ -255,12 +247,17 @@ class Delivery(RuleBasedStateMachine):
         confirm = self.ledger.hand_out(partition, offsets[-1])
         self.queues[partition].append(Batch(offsets, confirm, self.epoch))
 
-    @rule(partition=st.sampled_from(PARTITIONS))
-    def process(self, partition: int) -> None:
-        running = self.running.get(partition)
-        if self.queues[partition] and (running is None or running.done()):
+    @rule(partition=st.sampled_from(PARTITIONS), plans=PLANS)
+    def process(self, partition: int, plans: list[Plan]) -> None:
+        if self.queues[partition] and self.idle(partition):
+            self.broker.plans = deque(plans)
             batch = self.queues[partition].popleft()
             self.running[partition] = self.tasks.start(self.agent(partition, batch))
+
+    @rule(partition=st.sampled_from(PARTITIONS), size=st.integers(1, 4), plans=PLANS)
+    def fetch_and_process(self, partition: int, size: int, plans: list[Plan]) -> None:
+        self.fetch(partition, size)
+        self.process(partition, plans)
 
     @precondition(lambda self: self.broker.late)
     @rule(data=st.data())
@@ -294,12 +291,6 @@ class Delivery(RuleBasedStateMachine):
                 assert record.value in refused, f"{record.value!r} is committed and not acknowledged"
                 assert record.instead is None or record.instead.value in acknowledged
 
-    @rule(partition=st.sampled_from(PARTITIONS))
-    def the_agent_is_cancelled(self, partition: int) -> None:
-        if partition in self.running:
-            self.running[partition].cancel()
-            self.tasks.settle()
-
     @rule(keep_queued=st.booleans(), others_did=st.integers(0, 6), partition=st.sampled_from(PARTITIONS))
     def rebalance(self, keep_queued: bool, others_did: int, partition: int) -> None:
         """Another worker may have had the partition in between. Batches in queues and agents may live on."""
@@ -309,18 +300,20 @@ class Delivery(RuleBasedStateMachine):
         self.ledger.start_afresh()
         self.start_epoch(keep_queued)
 
-    @rule()
-    def stop(self) -> None:
-        self.publisher.stop()
-        self.stopped = True
-
-    @rule()
-    def restart(self) -> None:
-        """A new process. Records of the old one that are on their way may still be stored, but not heard."""
-        for task in self.running.values():
-            task.cancel()
-        self.tasks.settle()
-        self.start_worker()
+    @rule(end=st.booleans(), partition=st.sampled_from(PARTITIONS))
+    def an_agent_is_cancelled_or_the_worker_stops(self, end: bool, partition: int) -> None:
+        """A stopped worker is followed by a new one."""
+        if self.stopped:
+            for task in self.running.values():
+                task.cancel()
+            self.tasks.settle()
+            self.start_worker()
+        elif end:
+            self.publisher.stop()
+            self.stopped = True
+        elif partition in self.running:
+            self.running[partition].cancel()
+            self.tasks.settle()
 
     @rule()
     def calm(self) -> None:
@@ -331,7 +324,7 @@ class Delivery(RuleBasedStateMachine):
                 while self.broker.late:
                     self.broker.answer_late(0)
                     self.tasks.settle()
-                self.process(partition)
+                self.process(partition, [])
         self.commit(arrives=True)
         for partition in PARTITIONS:
             handed_out = self.position[partition] > self.start[partition]
@@ -351,6 +344,6 @@ class Delivery(RuleBasedStateMachine):
 
 
 Delivery.TestCase.settings = settings(
-    derandomize=True, deadline=None, database=None, max_examples=400, stateful_step_count=40
+    derandomize=True, deadline=None, database=None, max_examples=200, stateful_step_count=40
 )
 TestDelivery = Delivery.TestCase
