@@ -17,9 +17,6 @@ from aiokafka.errors import (
 )
 from faust.exceptions import ProducerSendError
 
-# Bytes of a value that the client, and that the broker, still takes.
-CLIENT_LIMIT = 1000
-BROKER_LIMIT = 500
 # Far more sends than any test needs: a publisher that never gives up fails the test instead of hanging it.
 MOST_SENDS = 20_000
 
@@ -65,9 +62,12 @@ class SimulatedBroker:
 
     Sends follow ``plans`` and, when these have run out, succeed. A record is stored when it is sent, as one
     partition of a broker stores what one client sends in order; when that is heard is another matter.
+    ``client_limit`` and ``broker_limit`` are the most bytes of a value that the two take.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, client_limit: int = 1_000_000, broker_limit: int = 1_000_000) -> None:
+        self._client_limit = client_limit
+        self._broker_limit = broker_limit
         self.plans: deque[Plan] = deque()
         self.sent: list[Sent] = []
         self.stored: list[Sent] = []
@@ -92,14 +92,14 @@ class SimulatedBroker:
         sent = Sent(topic, key, value or b"", headers or [])
         self.on_send(sent)
         self.sent.append(sent)
-        if len(sent.value) > CLIENT_LIMIT:
+        if len(sent.value) > self._client_limit:
             sent.state = "refused"
             raise ProducerSendError("too large") from MessageSizeTooLargeError()
         plan = self.plans.popleft() if self.plans else Plan()
         if plan.verdict in AT_ONCE:
             self._raise(sent, plan.verdict)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        fits = len(sent.value) <= BROKER_LIMIT
+        fits = len(sent.value) <= self._broker_limit
         if fits and plan.verdict in {Verdict.STORED, Verdict.UNHEARD}:
             self.stored.append(sent)
         self._answers.append((sent, plan, future))
@@ -138,7 +138,7 @@ class SimulatedBroker:
         if future.done():
             return  # whoever sent it was cancelled and does not hear
         if plan.verdict is Verdict.STORED:
-            if len(sent.value) <= BROKER_LIMIT:
+            if len(sent.value) <= self._broker_limit:
                 sent.state = "acknowledged"
                 future.set_result(None)
             else:

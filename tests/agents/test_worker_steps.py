@@ -1,0 +1,272 @@
+"""The worker's two agents without a broker: only Faust's producer and its idle consumer are replaced.
+
+Batches go through the agents' own functions, as Faust's streams would bring them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from agents.app import Worker
+from agents.ledger import Ledger
+from agents.publishing import Publisher
+from agents.records import RecordBatch
+from agents.settings import load_settings
+from agents.simulation import simulate
+from models.bundle import Bundle
+from schemas.alert import Alert
+from schemas.salient import SalientEvent
+from tests.agents.simulated_broker import Plan, Sent, SimulatedBroker, Tasks, Verdict
+
+LATE = Plan(late=True)
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return Bundle.default()
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[bytes]:
+    """Some thousand log records with incidents in them."""
+    return [event.encode() for event in simulate(seed=3, duration=60.0, rate=40.0, incidents="demo")]
+
+
+class NoConsumer:
+    """Faust's consumer before it has fetched anything."""
+
+    def highwater(self, tp: TP) -> None:
+        """Nothing is known of how far a partition reaches."""
+
+
+class Bench:
+    """A worker at work on what a test hands to its agents."""
+
+    def __init__(self, bundle: Bundle, **options: object) -> None:
+        self.broker = SimulatedBroker()
+        self.tasks = Tasks(self.broker)
+        self.worker = Worker(load_settings(topics="logs", **options), bundle)
+        self.worker.app.consumer = NoConsumer()
+        self.worker.publisher = Publisher(self.broker, first_wait=0, last_wait=0)
+        self.ledger: Ledger[TP] = Ledger()
+
+    def batch(self, topic: str, partition: int, first: int, values: Iterable[bytes]) -> RecordBatch:
+        """Records with consecutive offsets from ``first`` on, in the ledger."""
+        values = list(values)
+        offsets = list(range(first, first + len(values)))
+        times, empty = [float("nan")] * len(values), [None] * len(values)
+        batch = RecordBatch(topic, partition, offsets, list(values), times, list(empty), [[] for _ in values])
+        batch.confirm = self.ledger.hand_out(TP(topic, partition), offsets[-1])
+        return batch
+
+    def triage(self, *batches: RecordBatch) -> None:
+        self._run("qualm.triage", batches)
+
+    def evaluate(self, *batches: RecordBatch) -> None:
+        self._run("qualm.evaluate", batches)
+
+    def _run(self, agent: str, batches: Iterable[RecordBatch]) -> None:
+        async def stream() -> AsyncIterator[RecordBatch]:
+            for batch in batches:
+                yield batch
+
+        self.tasks.start(self.worker.app.agents[agent].fun(stream()))
+
+    def assigned(self, *partitions: TP) -> None:
+        """A rebalance ends with these partitions here."""
+        self.tasks.start(self.worker.app.on_partitions_assigned.send(set(partitions)))
+
+    def position(self, topic: str, partition: int = 0) -> int | None:
+        """What would be committed now."""
+        return self.ledger.take(TP(topic, partition))
+
+    def stored(self, topic: str) -> list[Sent]:
+        return [sent for sent in self.broker.stored if sent.topic == topic]
+
+    def alerts(self) -> list[Alert]:
+        return [Alert.decode(sent.value) for sent in self.stored("qualm.alerts")]
+
+    def dead_offsets(self, topic: str = "logs.dlq") -> list[int]:
+        return [int(dict(sent.headers)["qualm.error.offset"]) for sent in self.stored(topic)]
+
+
+@pytest.fixture
+def benches() -> Iterator[list[Bench]]:
+    made: list[Bench] = []
+    yield made
+    for bench in made:
+        bench.tasks.close()
+
+
+@pytest.fixture
+def triage(bundle: Bundle, benches: list[Bench]) -> Bench:
+    """A worker that only triages."""
+    benches.append(Bench(bundle, role="triage"))
+    return benches[-1]
+
+
+@pytest.fixture
+def evaluate(bundle: Bundle, benches: list[Bench]) -> Bench:
+    """A worker that only evaluates, and finds nearly everything suspicious."""
+    benches.append(Bench(bundle, role="evaluate", false_alarm_rate=0.9999))
+    return benches[-1]
+
+
+@pytest.fixture(scope="module")
+def salient(bundle: Bundle, lines: list[bytes]) -> list[SalientEvent]:
+    """What triage sends to evaluate for the lines."""
+    bench = Bench(bundle, role="triage")
+    bench.triage(bench.batch("logs", 0, 0, lines))
+    bench.tasks.close()
+    found = [SalientEvent.decode(sent.value) for sent in bench.stored("qualm.salient")]
+    assert sum(event.trigger == "event" for event in found) > 3
+    return found
+
+
+def suspicious(salient: list[SalientEvent]) -> SalientEvent:
+    return next(event for event in salient if event.trigger == "event")
+
+
+def copies(event: SalientEvent, numbers: Iterable[int], **changes: Any) -> list[bytes]:
+    """The same event under other ids."""
+    return [event.model_copy(update={"id": f"{n:032x}", **changes}).encode() for n in numbers]
+
+
+def bad(count: int, first: int = 0) -> list[bytes]:
+    """Records that nobody can read."""
+    return [b"{]%d" % number for number in range(first, first + count)]
+
+
+def check_that_the_last_answer_commits(bench: Bench, topic: str, size: int) -> int:
+    """Let late answers in, the newest first, until there are none; returns how many there were."""
+    count = 0
+    while late := bench.broker.late:
+        assert bench.position(topic) is None, "committed before everything is acknowledged"
+        bench.broker.answer_late(late - 1)
+        bench.tasks.settle()
+        count += 1
+    assert bench.position(topic) == size
+    return count
+
+
+def test_what_triage_read_is_committed_when_all_that_came_of_it_is_acknowledged(
+    triage: Bench, lines: list[bytes]
+) -> None:
+    triage.broker.plans.extend([LATE] * 10_000)
+    triage.triage(triage.batch("logs", 0, 0, [*bad(3), *lines]))
+    assert check_that_the_last_answer_commits(triage, "logs", 3 + len(lines)) > 5
+    assert [sent.value for sent in triage.stored("logs.dlq")] == bad(3)
+    assert {sent.key for sent in triage.stored("qualm.salient")} == {b"logs:0"}
+
+
+def test_what_evaluate_read_is_committed_when_all_that_came_of_it_is_acknowledged(
+    evaluate: Bench, salient: list[SalientEvent]
+) -> None:
+    evaluate.broker.plans.extend([LATE] * 10_000)
+    values = [b"{]", *(event.encode() for event in salient)]
+    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 0, values))
+    assert check_that_the_last_answer_commits(evaluate, "qualm.salient", len(values)) > 2
+    assert evaluate.dead_offsets("qualm.salient.dlq") == [0]
+    assert evaluate.alerts()
+
+
+def test_a_batch_that_was_not_published_is_not_committed_nor_is_what_follows(triage: Bench) -> None:
+    triage.triage(triage.batch("logs", 0, 0, bad(2)))
+    triage.broker.plans.append(Plan(Verdict.FATAL))
+    triage.triage(triage.batch("logs", 0, 2, bad(3)), triage.batch("logs", 0, 5, bad(3)))
+    assert triage.worker.app._crashed.is_set()
+    assert triage.dead_offsets() == [0, 1, 3, 4, 5, 6, 7]
+    assert triage.position("logs") == 2
+
+
+def test_what_the_broker_does_not_take_is_sent_again_and_then_committed(triage: Bench) -> None:
+    triage.broker.plans.extend([Plan(), Plan(Verdict.LOST), Plan(Verdict.LOST), Plan(Verdict.TURNED_DOWN)])
+    triage.triage(triage.batch("logs", 0, 0, bad(3)))
+    assert triage.dead_offsets() == [0, 1, 2]
+    assert triage.position("logs") == 3
+
+
+def test_a_stopping_worker_gives_up_without_committing(triage: Bench) -> None:
+    triage.worker.publisher.stop()
+    triage.broker.plans.append(Plan(Verdict.LOST))
+    triage.triage(triage.batch("logs", 0, 0, bad(1)), triage.batch("logs", 0, 1, bad(1)))
+    assert len(triage.broker.sent) == 2, "once each"
+    assert triage.position("logs") is None
+    assert not triage.worker.app._crashed.is_set()
+
+
+def test_salient_events_of_another_bundle_are_refused_with_the_reason(
+    evaluate: Bench, bundle: Bundle, salient: list[SalientEvent]
+) -> None:
+    event = suspicious(salient)
+    (foreign,) = copies(event, [1], bundle="ab" * 32)
+    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 7, [foreign]))
+    (dead,) = evaluate.stored("qualm.salient.dlq")
+    assert dead.value == foreign
+    headers = dict(dead.headers)
+    assert headers["qualm.error.reason"] == f"other bundle: abababababab, not {bundle.digest[:12]}".encode()
+    assert headers["qualm.error.topic"] == b"qualm.salient"
+    assert headers["qualm.error.offset"] == b"7"
+    assert evaluate.alerts() == []
+    assert evaluate.position("qualm.salient") == 8
+    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 8, [event.encode()]))
+    assert len(evaluate.alerts()) == 1
+
+
+def test_offsets_that_are_delivered_again_are_not_taken_in_twice(triage: Bench) -> None:
+    triage.triage(triage.batch("logs", 0, 0, bad(5)))
+    triage.triage(triage.batch("logs", 0, 3, bad(5, 3)), triage.batch("logs", 0, 0, bad(8)))
+    assert triage.dead_offsets() == [0, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_triage_forgets_partitions_that_went_away_and_keeps_the_others(triage: Bench) -> None:
+    triage.assigned(TP("logs", 0), TP("logs", 1))
+    triage.triage(triage.batch("logs", 0, 0, bad(2)), triage.batch("logs", 1, 0, bad(3)))
+    triage.assigned(TP("logs", 1))
+    triage.assigned(TP("logs", 0), TP("logs", 1))
+    triage.broker.stored.clear()
+    triage.triage(triage.batch("logs", 0, 0, bad(2)), triage.batch("logs", 1, 0, bad(3)))
+    # Another worker may have read partition 0 in between, so nothing is known of it. Of 1 everything is.
+    assert triage.dead_offsets() == [0, 1]
+    assert {dict(sent.headers)["qualm.error.partition"] for sent in triage.broker.stored} == {b"0"}
+
+
+def test_evaluate_forgets_partitions_that_went_away_and_keeps_the_others(
+    evaluate: Bench, salient: list[SalientEvent]
+) -> None:
+    event = suspicious(salient)
+    here = [event.model_copy(update={"partition": number}).encode() for number in (0, 1)]
+    evaluate.assigned(TP("qualm.salient", 0), TP("qualm.salient", 1))
+    for number in (0, 1):
+        evaluate.evaluate(evaluate.batch("qualm.salient", number, 0, [here[number]]))
+    assert [alert.partition for alert in evaluate.alerts()] == [0, 1]
+    evaluate.assigned(TP("qualm.salient", 1), TP("logs", 0))
+    evaluate.assigned(TP("qualm.salient", 0), TP("qualm.salient", 1))
+    for number in (0, 1):
+        evaluate.evaluate(evaluate.batch("qualm.salient", number, 0, [here[number]]))
+    assert [alert.partition for alert in evaluate.alerts()] == [0, 1, 0]
+
+
+def test_a_salient_event_that_is_delivered_twice_counts_once(
+    evaluate: Bench, salient: list[SalientEvent]
+) -> None:
+    first, second = copies(suspicious(salient), [1, 2])
+    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 0, [first, first]))
+    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 2, [first, second]))
+    assert [alert.count for alert in evaluate.alerts()] == [1, 2]
+
+
+def test_the_ids_of_the_latest_4096_events_are_remembered(
+    evaluate: Bench, salient: list[SalientEvent]
+) -> None:
+    event = suspicious(salient)
+    (first,) = copies(event, [0])
+    others = copies(event, range(1, 4097), source="another")
+    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 0, [first, *others[:4095], first]))
+    assert [alert.count for alert in evaluate.alerts() if alert.source == event.source] == [1]
+    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 4097, [others[4095], first]))
+    assert [alert.count for alert in evaluate.alerts() if alert.source == event.source] == [1, 2]
