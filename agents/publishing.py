@@ -59,7 +59,8 @@ class Publisher:
         """Send records in order and return once the broker has acknowledged every one of them.
 
         Retries for as long as the broker fails. Records of one partition arrive in order, repeated from the
-        first failed one after a failure.
+        first failed one after a failure. What replaces a refused record is sent in the attempt that follows,
+        before what is repeated from behind it; records behind it may have been taken by then.
 
         Returns:
             the records that were refused for their size; their ``instead``, where there is one, was sent.
