@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Literal
 
-from agents import broker
+from agents.kafka import admin as broker
 from agents.settings import Settings, SettingsError, config_file, load_settings, unknown_variables
 from models.bundle import Bundle, BundleError
-from models.device_choice import choose, time_devices
-from models.devices import DeviceError
+from models.circuits.choice import choose, time_devices
+from models.circuits.devices import DeviceError
 
 __all__ = ["Check", "examine"]
 

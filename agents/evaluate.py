@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Sequence
 
 from agents.incidents import Incidents
 from models.bundle import Bundle
+from models.circuits.choice import BATCH
 from models.detector import Evaluator, Score
-from models.device_choice import BATCH
 from schemas.alert import Alert, Driver, Scores, fingerprint
 from schemas.events import severity_text
 from schemas.salient import SalientEvent

@@ -9,7 +9,7 @@ from collections.abc import Callable
 # A message that repeats is shown once in this many seconds, with the number left out since.
 REPEAT_SECONDS = 30.0
 # Libraries that log several lines a second while the broker is away.
-NOISY = ("aiokafka", "faust", "mode", "agents.transport")  # the last logs as a part of Faust
+NOISY = ("aiokafka", "faust", "mode", "agents.kafka.transport")  # the last logs as a part of Faust
 
 
 class Repeats(logging.Filter):

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from agents.evaluate import SalientEvaluation
-from agents.inputs import Inputs
+from agents.inputs.inputs import Inputs
 from agents.records import RecordBatch
 from agents.triage import PartitionTriage, TriageOutput
 from models.bundle import Bundle
@@ -19,7 +19,7 @@ from models.evaluation import Evaluation
 from models.labels import Labels
 from models.warm_up import warm_up
 from schemas.alert import Alert
-from schemas.decoding import Decoded, ReadOptions, TopicDecoder
+from schemas.formats.detection import Decoded, ReadOptions, TopicDecoder
 from schemas.salient import SalientEvent
 
 MOST_ENTITIES: Final = 2_000_000  # told apart, in about 150 MB; metrics.json says when there were more

@@ -36,7 +36,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from schemas.decoding import ReadOptions
+from schemas.formats.detection import ReadOptions
 
 __all__ = ["ReadSettings", "Settings", "SettingsError", "load_settings"]
 

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from agents.inputs import InputError, Inputs, writable
+from agents.inputs.inputs import InputError, Inputs, writable
 from models.bundle import MANIFEST, Bundle
 from models.labels import Labels
-from models.training import FAULT_WEIGHT, FIT_SHARE, TrainingOptions, train
-from models.training_rows import build
-from schemas.decoding import ReadOptions, TopicDecoder
+from models.training.rows import build
+from models.training.train import FAULT_WEIGHT, FIT_SHARE, TrainingOptions, train
 from schemas.events import EventBatch
+from schemas.formats.detection import ReadOptions, TopicDecoder
 
 MOST_EVENTS: Final = 5_000_000  # held in memory at once, about 1 KB each
 Progress = Callable[[str, int, int], None]

@@ -12,7 +12,7 @@ from agents.records import RecordBatch
 from models.bundle import Bundle
 from models.detector import Triage, TriageResult
 from schemas.dead_letter import DeadLetter
-from schemas.decoding import TopicDecoder
+from schemas.formats.detection import TopicDecoder
 from schemas.salient import SalientEvent
 
 __all__ = ["PartitionTriage", "RecordBatch", "TriageOutput"]

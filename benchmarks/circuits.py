@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from benchmarks.salient import Salient
 from models.bundle import READOUT, Bundle
-from models.circuit import CircuitLayer
-from models.circuit_spec import THRESHOLD, CircuitSpec, initial_weights
-from models.compiled import CompiledCircuit
+from models.circuits.compiled import CompiledCircuit
+from models.circuits.devices import DEVICES, installed
+from models.circuits.qnode import make_qnode
+from models.circuits.spec import THRESHOLD, CircuitSpec, initial_weights
+from models.circuits.torch_layer import CircuitLayer
 from models.detector import Evaluator, readout_input
-from models.devices import DEVICES, installed
-from models.onnx_model import OnnxModel
-from models.qnode import make_qnode
+from models.int8.onnx_model import OnnxModel
 
 WIRES: Final = (4, 8, 12)
 BATCHES: Final = (1, 64, 256, 4096)

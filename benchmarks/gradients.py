@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.table import show
-from models.circuit import CircuitLayer
-from models.circuit_spec import CircuitSpec
-from models.devices import DEVICES, installed
-from models.qnode_layer import QnodeLayer
+from models.circuits.devices import DEVICES, installed
+from models.circuits.qnode_layer import QnodeLayer
+from models.circuits.spec import CircuitSpec
+from models.circuits.torch_layer import CircuitLayer
 
 BATCH: Final = 4
 _RUNS: Final = 3

@@ -11,7 +11,7 @@ from typing import Final
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from agents.worker_process import free_port
+from agents.demo.worker_process import free_port
 
 HOW: Final = (
     "set KAFKA_HOME to an Apache Kafka 4 directory with libs/*.jar (Java 17 on the path), "

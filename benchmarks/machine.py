@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from benchmarks.table import show
-from models.circuit_spec import CircuitSpec, initial_weights
-from models.compiled import CompiledCircuit
+from models.circuits.compiled import CompiledCircuit
+from models.circuits.spec import CircuitSpec, initial_weights
 from models.jit import jit
 
 LAYERS: Final = 2
@@ -51,7 +51,7 @@ def _row(wires: int, computed: float, moved: float) -> dict[str, Any]:
 
 
 def operations_of(k: int, layers: int) -> int:
-    """Of models/circuit_kernel.py with k open wires, without the series for sine and cosine."""
+    """Of models/circuits/kernel.py with k open wires, without the series for sine and cosine."""
     encoding = 2
     diagonals = 6 * layers
     rotations = 6 * k * (layers - 1)

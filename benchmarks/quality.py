@@ -20,16 +20,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from agents.inputs import InputError, Inputs
+from agents.inputs.inputs import InputError, Inputs
 from agents.progress import progress_bars
 from agents.settings import load_settings
 from benchmarks.agreement import agreement
 from benchmarks.quality_events import QualityReplay, most_suspect
 from benchmarks.quality_methods import Methods, Outcome, Progress
 from models.bundle import Bundle, BundleError
-from models.devices import problem
+from models.circuits.devices import problem
+from models.circuits.qnode import AER
 from models.labels import Labels, read_labels
-from models.qnode import AER
 from schemas.salient import SalientEvent
 
 MOST_NOISY: Final = 1500  # ten minutes or more, with five open wires

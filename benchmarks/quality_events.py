@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from agents.replay import Replay
 from models.bundle import SCORES, Bundle
+from models.circuits.devices import COMPILED
 from models.detector import Score
-from models.devices import COMPILED
 from models.evaluation import figures, interval
 from models.labels import Labels
 from schemas.salient import SalientEvent

@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle import READOUT, READOUT_FLOAT, TWIN_READOUT, Bundle
-from models.compiled import CompiledCircuit
-from models.density import DensityMatrices
+from models.circuits.compiled import CompiledCircuit
+from models.circuits.qnode import AER, expectations
 from models.detector import readout_input
-from models.dynamic_quantization import quantized_dynamically
-from models.onnx_model import OnnxModel
-from models.qnode import AER, expectations
-from models.twin import Twin
+from models.heads.density import DensityMatrices
+from models.heads.twin import Twin
+from models.int8.dynamic import quantized_dynamically
+from models.int8.onnx_model import OnnxModel
 from schemas.salient import SalientEvent
 
 SHOTS: Final = (100, 1_000, 10_000)
-NOISE: Final = "FakeHanoiV2"  # models/aer.py says what its errors are
+NOISE: Final = "FakeHanoiV2"  # models/circuits/aer.py says what its errors are
 _AT_ONCE: Final = 64  # circuits of one job, so that progress is seen
 Floats = NDArray[np.float64]
 Outputs = NDArray[np.floating]

@@ -15,8 +15,8 @@ from benchmarks.readout_models import RANDOM, Measured, random, trained
 from benchmarks.readout_torch import InTorch, dynamic_module, float_module
 from benchmarks.salient import Salient
 from models.bundle import Bundle
-from models.dynamic_quantization import quantized_dynamically
-from models.onnx_model import OnnxModel
+from models.int8.dynamic import quantized_dynamically
+from models.int8.onnx_model import OnnxModel
 
 BATCHES: Final = (1, 64, 256)
 _CALLS: Final = 500

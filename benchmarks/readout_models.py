@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from benchmarks.salient import Salient
 from models.bundle import ENCODER, ENCODER_FLOAT, READOUT, READOUT_FLOAT, Bundle
-from models.compiled import CompiledCircuit
+from models.circuits.compiled import CompiledCircuit
 from models.detector import readout_input
-from models.onnx_graph import build
-from models.quantization import QuantLinear
-from models.readout import layer
+from models.heads.readout import layer
+from models.int8.onnx_graph import build
+from models.int8.quantization import QuantLinear
 
 RANDOM: Final = ((64, 128, 1), (256, 512, 1))  # larger than qualm's own
 ROWS: Final = 1024  # inputs, at most, that outputs are compared on

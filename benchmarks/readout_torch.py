@@ -39,7 +39,7 @@ class InTorch:
 
 
 def float_module(model: bytes) -> nn.Sequential:
-    """The same function as a float32 model of models/onnx_graph.py, with its weights."""
+    """The same function as a float32 model of models/int8/onnx_graph.py, with its weights."""
     graph = onnx.load_from_string(model).graph
     constants = {t.name: torch.tensor(numpy_helper.to_array(t)) for t in graph.initializer}
     parts: list[nn.Module] = []

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.inputs import Inputs
-from agents.simulation import simulate
+from agents.demo.simulation import simulate
+from agents.inputs.inputs import Inputs
 from agents.triage import PartitionTriage, TriageOutput
 from models.bundle import Bundle
 from models.detector import Triage
-from schemas.decoding import ReadOptions, TopicDecoder
+from schemas.formats.detection import ReadOptions, TopicDecoder
 
 _SEED, _SECONDS = 7, 1200.0  # of the simulated services; the default bundle was trained on another seed
 

@@ -15,8 +15,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from agents.simulation import DEMO_START, demo_incidents, simulate
-from agents.worker_process import WorkerProcess
+from agents.demo.simulation import DEMO_START, demo_incidents, simulate
+from agents.demo.worker_process import WorkerProcess
 from benchmarks.kafka_server import KafkaServer, home
 
 PARTITIONS: Final = 4

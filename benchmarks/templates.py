@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from itertools import islice
 
-from agents.files import FileReader
+from agents.inputs.files import FileReader
 from benchmarks.table import show
-from models.templates import TemplateMiner
+from models.context.templates import TemplateMiner
 
 BATCH = 4096  # messages at once, as triage does
 

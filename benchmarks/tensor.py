@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.table import show
-from models.circuit_spec import MAX_STATE_WIRES, CircuitSpec, initial_weights, pairs
-from models.qnode import expectations
+from models.circuits.qnode import expectations
+from models.circuits.spec import MAX_STATE_WIRES, CircuitSpec, initial_weights, pairs
 
 _SCALE: Final = 5.0  # of the weights that are too large for it, in initial weights (0.3 rad)
 

@@ -17,15 +17,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from models.calibration import Calibration
-from models.circuit_spec import MAX_LAYERS, MAX_WIRES, CircuitSpec, checked_weights
-from models.context import Context
-from models.density import DensityMatrices
-from models.features import NAMES, WIDTH
-from models.onnx_model import OnnxModel
-from models.templates import TemplateMiner
-from models.twin import twin_size
-from schemas.decoding import ReadOptions
+from models.circuits.spec import MAX_LAYERS, MAX_WIRES, CircuitSpec, checked_weights
+from models.context.context import Context
+from models.context.features import NAMES, WIDTH
+from models.context.templates import TemplateMiner
+from models.heads.calibration import Calibration
+from models.heads.density import DensityMatrices
+from models.heads.twin import twin_size
+from models.int8.onnx_model import OnnxModel
+from schemas.formats.detection import ReadOptions
 
 FORMAT: Final = 2
 MANIFEST: Final = "bundle.json"
@@ -92,9 +92,9 @@ class Bundle:
     """What training makes and triage and evaluation use.
 
     weights: prefilter.weight (d,), prefilter.bias (3,), gate.tau (n,), gate.alpha (n,), circuit.weights,
-    twin.weights, density.* (models/density.py), typical (d,): the 95th percentile of each feature on normal
-    events. context: what Context.dump()
-    wrote, empty for a bundle that starts cold. models: ONNX files by name.
+    twin.weights, density.* (models/heads/density.py), typical (d,): the 95th percentile of each feature on
+    normal events. context: what Context.dump() wrote, empty for a bundle that starts cold. models: ONNX files
+    by name.
     """
 
     manifest: Manifest

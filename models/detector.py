@@ -8,18 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle import ENCODER, READOUT, READOUT_FLOAT, SCORES, TWIN_READOUT, Bundle
-from models.circuit_runner import CircuitRunner
-from models.compiled import CompiledCircuit, not_compiled
-from models.context import Context, Names, Rows
-from models.context_kernel import ENTITY_END, EVENT
-from models.density import DensityMatrices
-from models.device_choice import BATCH
-from models.features import FEATURES, NAMES, Kind
-from models.mask import open_wires
-from models.onnx_model import OnnxModel
-from models.prefilter import prefilter_logit
-from models.templates import TemplateMiner
-from models.twin import Twin
+from models.circuits.choice import BATCH
+from models.circuits.compiled import CompiledCircuit, not_compiled
+from models.circuits.runner import CircuitRunner
+from models.context.context import Context, Names, Rows
+from models.context.features import FEATURES, NAMES, Kind
+from models.context.kernel import ENTITY_END, EVENT
+from models.context.templates import TemplateMiner
+from models.heads.density import DensityMatrices
+from models.heads.open_wires import open_wires
+from models.heads.prefilter import prefilter_logit
+from models.heads.twin import Twin
+from models.int8.onnx_model import OnnxModel
 from schemas.events import EventBatch
 from schemas.salient import EXAMPLE_CHARS, SalientEvent, Trigger, event_id
 
@@ -198,7 +198,7 @@ class Score:
 class Evaluator:
     """Circuit and readouts over micro-batches of salient events.
 
-    device, batch, shots and on_failure are those of models.circuit_runner.CircuitRunner.
+    device, batch, shots and on_failure are those of models.circuits.runner.CircuitRunner.
     """
 
     def __init__(

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from models.circuit_spec import CircuitSpec, initial_weights
-from models.compiled import CompiledCircuit
-from models.context import Context
-from models.density import DensityMatrices
-from models.templates import TemplateMiner
+from models.circuits.compiled import CompiledCircuit
+from models.circuits.spec import CircuitSpec, initial_weights
+from models.context.context import Context
+from models.context.templates import TemplateMiner
+from models.heads.density import DensityMatrices
 from schemas.events import EventBatch
 
 

@@ -14,7 +14,7 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from agents import metrics
-from agents.cli import main
+from agents.cli.main import main
 from agents.settings import Settings, load_settings, unknown_variables
 
 ROOT = Path(__file__).parent.parent

@@ -78,7 +78,7 @@ def test_triage_needs_neither_torch_nor_pennylane() -> None:
 
 def test_help_is_light() -> None:
     code = (
-        "from agents.cli import main\n"
+        "from agents.cli.main import main\n"
         "try: main(['--help'])\n"
         "except SystemExit as end: assert not end.code, end.code"
     )

@@ -12,17 +12,17 @@ import pennylane as qml
 import pytest
 
 from agents import replay as replay_module
+from agents.demo.simulation import DEMO_START, demo_incidents, simulate, truths, write_file, write_labels
 from agents.evaluate import SalientEvaluation
-from agents.files import FileReader
-from agents.inputs import Inputs
+from agents.inputs.files import FileReader
+from agents.inputs.inputs import Inputs
 from agents.replay import EntityCount, Replay
 from agents.settings import load_settings
-from agents.simulation import DEMO_START, demo_incidents, simulate, truths, write_file, write_labels
 from agents.triage import PartitionTriage
 from models.bundle import SCORES, Bundle
 from models.labels import read_labels
 from schemas.alert import Alert
-from schemas.decoding import ReadOptions, TopicDecoder
+from schemas.formats.detection import ReadOptions, TopicDecoder
 
 DURATION = 400.0
 KEYS = {

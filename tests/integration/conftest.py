@@ -18,8 +18,8 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPa
 from confluent_kafka.admin import AdminClient, NewTopic
 from prometheus_client.parser import text_string_to_metric_families
 
-from agents.embedded_broker import EmbeddedBroker
-from agents.worker_process import free_port
+from agents.demo.embedded_broker import EmbeddedBroker
+from agents.demo.worker_process import free_port
 from benchmarks.kafka_server import KafkaError, KafkaServer, home
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,7 +163,7 @@ class WorkerUnderTest:
 
     def start(self) -> None:
         code = (
-            "import sys; from agents.app import run_worker; from agents.settings import load_settings; "
+            "import sys; from agents.worker import run_worker; from agents.settings import load_settings; "
             "sys.exit(run_worker(load_settings()))"
         )
         with self.log_path.open("ab") as log:

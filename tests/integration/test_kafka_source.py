@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents import doctor
-from agents.kafka_source import KafkaSource, SourceError, parse_url
+from agents.inputs.topics import KafkaSource, SourceError, parse_url
 from agents.settings import load_settings
 from tests.integration.conftest import Broker, free_port
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from agents.inputs import InputError, Inputs
+from agents.demo.simulation import DEMO_START, demo_incidents, simulate, write_file
+from agents.demo.worker_process import free_port
+from agents.inputs.inputs import InputError, Inputs
 from agents.replay import Replay
 from agents.settings import load_settings
-from agents.simulation import DEMO_START, demo_incidents, simulate, write_file
-from agents.worker_process import free_port
 from models.bundle import Bundle
 from schemas.alert import Alert
-from schemas.decoding import ReadOptions
+from schemas.formats.detection import ReadOptions
 from tests.integration.conftest import Broker
 
 DURATION = 300.0

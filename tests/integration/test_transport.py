@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from agents.engine import create_app
+from agents.kafka.faust_app import create_app
 from agents.records import RecordBatch
 from agents.settings import load_settings
 from tests.integration.conftest import Broker, wait_until

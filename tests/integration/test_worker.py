@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from agents.simulation import simulate
-from models.devices import installed
+from agents.demo.simulation import simulate
+from models.circuits.devices import installed
 from schemas.alert import Alert
 from tests.integration.conftest import Broker, KafkaServer, WorkerUnderTest, free_port, wait_until
 

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from agents.simulation import simulate
-from models import training
+from agents.demo.simulation import simulate
 from models.bundle import CONTEXT, ENCODER, FILES, MANIFEST, SCORES, WEIGHTS, Bundle, BundleError
+from models.context.features import NAMES
 from models.detector import Evaluator, Triage
-from models.features import NAMES
 from models.labels import Labels
-from models.training import FAULT_WEIGHT, FIT_SHARE, TrainingOptions, train
-from models.training_rows import TrainingRows, build, chunks
-from schemas.decoding import ReadOptions, TopicDecoder
+from models.training import train as training
+from models.training.rows import TrainingRows, build, chunks
+from models.training.train import FAULT_WEIGHT, FIT_SHARE, TrainingOptions, train
 from schemas.events import EventBatch
+from schemas.formats.detection import ReadOptions, TopicDecoder
 from schemas.salient import SalientEvent
 
 OPTIONS = TrainingOptions(seed=1, wires=4, layers=1, steps=10, salience_budget=0.1)

@@ -1,0 +1,106 @@
+"""Which alerts of the demo found which incident, how soon, and which were false alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from agents.demo.simulation import IncidentKind, Truth
+from schemas.alert import Alert
+
+__all__ = ["GRACE_SECONDS", "DemoResult", "Finding", "Score", "score"]
+
+# How long after its end an incident may still raise alerts: an entity must stay away for a while before it is
+# known that it does not come back.
+GRACE_SECONDS = 120.0
+
+# Alert kinds that say something true about an incident. A burst of errors shows in almost everything; a
+# latency jump is neither a new pattern nor a silence.
+_KINDS: dict[IncidentKind, frozenset[str]] = {
+    "error_burst": frozenset({"frequency", "level", "sequence", "new pattern", "parameter"}),
+    "new_message": frozenset({"new pattern", "level", "sequence", "frequency"}),
+    "unfinished": frozenset({"sequence"}),
+    "latency": frozenset({"parameter", "sequence", "frequency", "level"}),
+    "silence": frozenset({"silence", "frequency"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An incident and the alerts that found it: the first firing one of each fingerprint, by time."""
+
+    truth: Truth
+    alerts: tuple[Alert, ...]
+
+    @property
+    def delay(self) -> float | None:
+        """Seconds of event time from the start of the incident to its first alert; None: missed."""
+        return self.alerts[0].time - self.truth.start if self.alerts else None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Every firing alert of a run, sorted out; one alert per fingerprint and incident."""
+
+    findings: tuple[Finding, ...]
+    false_alarms: tuple[Alert, ...]
+
+    @property
+    def found(self) -> int:
+        """How many incidents have at least one alert."""
+        return sum(bool(finding.alerts) for finding in self.findings)
+
+
+@dataclass(slots=True)
+class DemoResult:
+    """What happened; ``ok`` when every event is accounted for and every incident was found."""
+
+    produced: int
+    processed: int
+    dead_letters: int
+    salient: int
+    circuits: dict[str, int]  # how many, by device
+    seconds: float  # of wall time, all included
+    score: Score
+    alerts: list[Alert] = field(default_factory=list)
+
+    @property
+    def accounted(self) -> bool:
+        """Whether every event that was written was processed or became a dead letter."""
+        return self.produced == self.processed + self.dead_letters
+
+    @property
+    def ok(self) -> bool:
+        """Whether the demo succeeded."""
+        return self.accounted and self.score.found == len(self.score.findings)
+
+
+def score(alerts: Iterable[Alert], truths: Sequence[Truth]) -> Score:
+    """Match firing alerts to incidents.
+
+    An alert belongs to an incident when it comes from its service or is about a request that it touched, lies
+    between its start and ``GRACE_SECONDS`` after its end, and is of a kind that fits. An unfinished request
+    must be named itself. Everything else is a false alarm.
+    """
+    matched: list[dict[str, Alert]] = [{} for _ in truths]
+    false_alarms: dict[str, Alert] = {}
+    for alert in sorted(alerts, key=lambda a: (a.time, a.id)):
+        if alert.status != "firing":
+            continue
+        indices = [index for index, truth in enumerate(truths) if _belongs(alert, truth)]
+        for index in indices:
+            matched[index].setdefault(alert.fingerprint, alert)
+        if not indices:
+            false_alarms.setdefault(alert.fingerprint, alert)
+    findings = (Finding(truth, tuple(found.values())) for truth, found in zip(truths, matched, strict=True))
+    return Score(tuple(findings), tuple(false_alarms.values()))
+
+
+def _belongs(alert: Alert, truth: Truth) -> bool:
+    # Simulated times are whole milliseconds; half of one is the slack for decimal fractions.
+    if not truth.start - 0.0005 <= alert.time <= truth.end + GRACE_SECONDS:
+        return False
+    if alert.kind not in _KINDS[truth.kind]:
+        return False
+    by_source = alert.source == truth.service and truth.kind != "unfinished"
+    return by_source or alert.entity in truth.entities

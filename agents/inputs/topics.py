@@ -1,0 +1,159 @@
+"""Reading a topic from its beginning to its present end, for train, replay and bench:
+``kafka://host:port/topic``.
+
+No consumer group and no commits: nothing on the broker changes, and two readers see the same records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from types import TracebackType
+from urllib.parse import unquote, urlsplit
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from agents.kafka import admin as broker
+from agents.kafka.transport import FETCH_BYTES, to_batch
+from agents.records import RecordBatch
+from agents.settings import TOPIC_NAME, Settings
+
+__all__ = ["KafkaSource", "SourceError"]
+
+# A broker that sends nothing for this long, though records are there, is given up on.
+SILENCE_SECONDS = 60.0
+POLL_MS = 500
+
+
+class SourceError(Exception):
+    """A topic cannot be read; the text says why and what to do."""
+
+
+class KafkaSource:
+    """The records of a topic between its beginning and the end it had when the source was opened.
+
+    >>> with KafkaSource("kafka://127.0.0.1:9092/logs", settings) as source:  # doctest: +SKIP
+    ...     for batch in source:
+    ...         print(batch.partition, len(batch), source.total)
+
+    Args:
+        url: ``kafka://host:port[,host:port]/topic``.
+        settings: security and fetch limits; the addresses come from the URL.
+
+    Raises:
+        SourceError: the URL is not of that form, the broker does not answer, or it has no such topic.
+    """
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        addresses, self.topic = parse_url(url)
+        try:
+            self._settings = Settings(**{**settings.model_dump(), "broker": addresses})
+        except ValueError as error:
+            raise SourceError(f"{url}: the part before the topic must be host:port[,host:port]") from error
+        self._runner = asyncio.Runner()
+        # Records to expect, over all partitions. Compaction and transactions leave fewer.
+        self.total = 0
+        self._ends: dict[TopicPartition, int] = {}
+        try:
+            self._consumer: AIOKafkaConsumer | None = self._runner.run(self._open())
+        except BaseException:
+            self._runner.close()
+            raise
+
+    def __enter__(self) -> KafkaSource:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[RecordBatch]:
+        """The records in batches; those of one partition in order.
+
+        Raises:
+            SourceError: the broker stopped sending before the end.
+        """
+        silence = 0.0
+        while self._ends and self._consumer is not None:
+            batches = self._runner.run(self._fetch(self._consumer))
+            silence = 0.0 if batches else silence + POLL_MS / 1000
+            if silence >= SILENCE_SECONDS:
+                raise SourceError(f"topic {self.topic}: the broker sent nothing for {silence:.0f} s")
+            yield from batches
+
+    def close(self) -> None:
+        """Disconnect; closing twice does nothing."""
+        if self._consumer is not None:
+            self._runner.run(self._consumer.stop())
+            self._consumer = None
+            self._runner.close()
+
+    async def _open(self) -> AIOKafkaConsumer:
+        try:
+            known = await broker.partitions(self._settings)
+        except broker.BrokerError as error:
+            raise SourceError(str(error)) from error
+        if self.topic not in known:
+            raise SourceError(
+                f"No topic {self.topic!r} at {', '.join(self._settings.broker)}. It has: "
+                f"{', '.join(sorted(known)[:20]) or 'none'}."
+            )
+        consumer = AIOKafkaConsumer(
+            **self._settings.client_options(),
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=self._settings.fetch_bytes,
+            fetch_max_bytes=max(FETCH_BYTES, self._settings.fetch_bytes),
+            fetch_max_wait_ms=POLL_MS,
+        )
+        try:
+            await consumer.start()
+            partitions = [TopicPartition(self.topic, number) for number in range(known[self.topic])]
+            consumer.assign(partitions)
+            begins = await consumer.beginning_offsets(partitions)
+            ends = await consumer.end_offsets(partitions)
+        except KafkaError as error:
+            await consumer.stop()
+            raise SourceError(f"topic {self.topic}: {error}") from error
+        for partition in partitions:
+            consumer.seek(partition, begins[partition])
+        self._ends = {each: ends[each] for each in partitions if ends[each] > begins[each]}
+        self.total = sum(ends[each] - begins[each] for each in self._ends)
+        return consumer
+
+    async def _fetch(self, consumer: AIOKafkaConsumer) -> list[RecordBatch]:
+        """What the broker sends next, without records behind the end; takes note of finished partitions."""
+        try:
+            fetched = await consumer.getmany(
+                *self._ends, timeout_ms=POLL_MS, max_records=self._settings.fetch_records
+            )
+            batches: list[RecordBatch] = []
+            for partition, records in fetched.items():
+                end = self._ends[partition]
+                if records and records[-1].offset >= end:
+                    records = [record for record in records if record.offset < end]
+                if records:
+                    batches.append(to_batch(partition, records))
+            # The position, not the last record, tells the end: it also passes markers and compacted records.
+            for partition in list(self._ends):
+                if await consumer.position(partition) >= self._ends[partition]:
+                    del self._ends[partition]
+                    consumer.pause(partition)
+        except KafkaError as error:
+            raise SourceError(f"topic {self.topic}: {error}") from error
+        return batches
+
+
+def parse_url(url: str) -> tuple[str, str]:
+    """Addresses and topic of a ``kafka://`` URL.
+
+    Raises:
+        SourceError: it is not of the form ``kafka://host:port[,host:port]/topic``.
+    """
+    parts = urlsplit(url)
+    topic = unquote(parts.path.strip("/"))
+    if parts.scheme != "kafka" or not parts.netloc or not TOPIC_NAME.fullmatch(topic):
+        raise SourceError(f"{url!r} is not kafka://host:port/topic, for example kafka://127.0.0.1:9092/logs")
+    return parts.netloc, topic

@@ -1,0 +1,239 @@
+"""The worker: a Faust app with two agents.
+
+    input topics ─▶ triage ─▶ qualm.salient ─▶ evaluate ─▶ qualm.alerts
+                      └─▶ <topic>.dlq               └─▶ qualm.salient.dlq
+
+Each agent takes a record batch, computes, publishes, waits until the broker has everything, and only then
+calls the batch published, which lets the transport commit it (see ``agents.kafka.transport``). State belongs
+to a partition and is dropped when the partition moves away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterable, Awaitable, Callable
+from importlib.metadata import version
+from typing import Any
+
+from faust.types import TP
+
+from agents import logs, metrics
+from agents.evaluate import SalientEvaluation
+from agents.kafka import admin as broker
+from agents.kafka.dead_letters import outgoing, reason_label
+from agents.kafka.faust_app import create_app
+from agents.kafka.publisher import Outgoing, Publisher, PublishingStoppedError
+from agents.records import RecordBatch
+from agents.settings import Settings
+from agents.triage import PartitionTriage, TriageOutput, dead_letter
+from models.bundle import Bundle
+from schemas.alert import Alert, cloudevents_headers
+from schemas.dead_letter import DeadLetter
+from schemas.formats.detection import TopicDecoder
+from schemas.salient import SalientEvent
+
+__all__ = ["Worker", "run_worker"]
+
+log = logging.getLogger("qualm.worker")
+
+# Seconds that a stopping worker gives its last batches before it gives up on the broker, and before it gives
+# up waiting for its own parts. What is not published by then is read again by the next worker.
+PUBLISH_GRACE_SECONDS = 5.0
+STOP_SECONDS = 12.0
+
+
+class Worker:
+    """The two agents and the state they keep for the partitions of this process."""
+
+    def __init__(self, settings: Settings, bundle: Bundle) -> None:
+        self._settings = settings
+        self._bundle = bundle
+        self._partitions: dict[TP, PartitionTriage] = {}
+        self._evaluation: SalientEvaluation | None = None
+        if settings.role != "triage":
+            self._evaluation = SalientEvaluation(
+                bundle,
+                settings.device,
+                settings.false_alarm_rate,
+                settings.resolve_after_seconds,
+                settings.evaluate_batch,
+                settings.shots,
+                lambda device: metrics.DEVICE_FAILURES.labels(device).inc(),
+            )
+            log.info("Circuits run on %s: %s", self._evaluation.device, self._evaluation.reason)
+        self.app = create_app(settings)
+        self.publisher = Publisher(self.app.producer)
+        self.app.on_partitions_assigned.connect(self._assigned, weak=False)  # type: ignore[arg-type]
+        if settings.role != "evaluate":
+            self._add_agent("triage", self._triage_batch, *settings.topics)
+        if settings.role != "triage":
+            self._add_agent("evaluate", self._evaluate_batch, settings.salient_topic)
+
+    def _add_agent(self, name: str, step: Callable[[RecordBatch], Awaitable[None]], *topics: str) -> None:
+        channel = self.app.topic(*topics, key_serializer="raw", value_serializer="raw")
+
+        async def agent(stream: AsyncIterable[RecordBatch]) -> None:
+            async for batch in stream:
+                await self._guarded(step, batch)
+
+        self.app.agent(channel, name=f"qualm.{name}")(agent)
+
+    async def _guarded(self, step: Callable[[RecordBatch], Awaitable[None]], batch: RecordBatch) -> None:
+        """Run one step; whatever it raises, its records stay uncommitted and are read again."""
+        try:
+            await step(batch)
+        except PublishingStoppedError as error:
+            log.warning("Stopped before %s[%d] was published: %s", batch.topic, batch.partition, error)
+        except Exception as error:
+            log.exception("Cannot go on after %s[%d]", batch.topic, batch.partition)
+            await self.app.crash(error)
+        else:
+            batch.published()
+            highwater = self.app.consumer.highwater(TP(batch.topic, batch.partition))
+            if highwater is not None:
+                lag = max(highwater - batch.offsets[-1] - 1, 0)
+                metrics.LAG.labels(batch.topic, str(batch.partition)).set(lag)
+
+    async def _triage_batch(self, batch: RecordBatch) -> None:
+        with metrics.BATCH_SECONDS.labels("triage").time():
+            output = self._partition(batch).process(batch)
+            records = [self._dead(letter) for letter in output.dead]
+            # One key per input partition: its events stay in order in one partition of the salient topic.
+            key = f"{batch.topic}:{batch.partition}".encode()
+            records += [
+                Outgoing(self._settings.salient_topic, event.encode(), key) for event in output.salient
+            ]
+        await self._publish(records)
+        _count_triage(batch.topic, output)
+
+    async def _evaluate_batch(self, batch: RecordBatch) -> None:
+        events: list[SalientEvent] = []
+        dead: list[DeadLetter] = []
+        for index, value in enumerate(batch.values):
+            try:
+                event = SalientEvent.decode(value or b"")
+                if event.bundle != self._bundle.digest:
+                    raise ValueError(f"other bundle: {event.bundle[:12]}, not {self._bundle.digest[:12]}")
+                events.append(event)
+            except ValueError as error:
+                dead.append(dead_letter(batch, index, str(error)))
+        size = self._settings.evaluate_batch
+        await self._publish([self._dead(letter) for letter in dead])
+        for first in range(0, len(events), size):
+            alerts = self._evaluate(events[first : first + size], batch.partition)
+            await self._publish([self._alert(alert) for alert in alerts])
+            for alert in alerts:
+                metrics.ALERTS.labels(alert.kind, alert.status).inc()
+
+    def _evaluate(self, events: list[SalientEvent], shard: int) -> list[Alert]:
+        assert self._evaluation is not None
+        with metrics.BATCH_SECONDS.labels("evaluate").time():
+            alerts = self._evaluation.process(events, shard)
+        circuits = sum(any(event.open_wires) for event in events)
+        metrics.CIRCUITS.labels(self._evaluation.device).inc(circuits)
+        return alerts
+
+    def _partition(self, batch: RecordBatch) -> PartitionTriage:
+        tp = TP(batch.topic, batch.partition)
+        if tp not in self._partitions:
+            options = self._settings.read_options(batch.topic, self._bundle.manifest.reading)
+            triage = PartitionTriage(self._bundle, TopicDecoder(options), batch.topic, batch.partition)
+            self._partitions[tp] = triage
+        return self._partitions[tp]
+
+    def _alert(self, alert: Alert) -> Outgoing:
+        return Outgoing(
+            self._settings.alerts_topic,
+            alert.encode(),
+            alert.fingerprint.encode(),
+            tuple(cloudevents_headers(alert)),
+        )
+
+    def _dead(self, letter: DeadLetter) -> Outgoing:
+        metrics.DEAD_LETTERS.labels(letter.topic, reason_label(letter.reason)).inc()
+        return outgoing(letter, self._settings.dead_letter_topic(letter.topic))
+
+    async def _publish(self, records: list[Outgoing]) -> None:
+        with metrics.BATCH_SECONDS.labels("publish").time():
+            for refused in await self.publisher.publish(records):
+                log.error(
+                    "The broker refused a record of %d bytes for %s.",
+                    len(refused.value or b""),
+                    refused.topic,
+                )
+                metrics.REFUSED.labels(refused.topic).inc()
+
+    async def _assigned(self, app: Any, assigned: set[TP], **_: Any) -> None:
+        """Drop the state of partitions that another worker has now."""
+        for tp in self._partitions.keys() - assigned:
+            del self._partitions[tp]
+        if self._evaluation is not None:
+            self._evaluation.keep(
+                {tp.partition for tp in assigned if tp.topic == self._settings.salient_topic}
+            )
+        metrics.LAG.clear()
+        log.info(
+            "Assigned: %s", ", ".join(sorted(f"{tp.topic}[{tp.partition}]" for tp in assigned)) or "nothing"
+        )
+
+
+def _count_triage(topic: str, output: TriageOutput) -> None:
+    metrics.EVENTS.labels(topic).inc(output.events)
+    metrics.ROWS.inc(output.rows)
+    metrics.PREFILTERED.inc(output.prefiltered)
+    metrics.SALIENT.inc(sum(event.trigger != "watermark" for event in output.salient))
+    metrics.OPEN_WIRES.inc(output.open_wires)
+
+
+def run_worker(settings: Settings) -> int:
+    """Run a worker until SIGTERM or SIGINT; returns the exit code of the process.
+
+    Raises:
+        BundleError: the bundle is absent, foreign or damaged.
+        SettingsError: a TLS certificate or key cannot be read.
+    """
+    logs.configure(settings.log_level)
+    bundle = Bundle.load(settings.bundle) if settings.bundle else Bundle.default()
+    metrics.BUILD.labels(version("qualm"), bundle.digest, settings.role).set(1)
+    server = metrics.serve(settings.metrics_host, settings.metrics_port)
+    try:
+        return asyncio.run(_run(settings, bundle))
+    finally:
+        if server is not None:
+            server.shutdown()
+
+
+async def _run(settings: Settings, bundle: Bundle) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    if not await broker.wait_for_broker(settings, stopping):
+        return 0
+    await broker.create_topics(settings, broker.own_topics(settings))
+    worker = Worker(settings, bundle)
+    await worker.app.start()
+    log.info(
+        "Worker (%s) reads from %s as group %s.", settings.role, ",".join(settings.broker), settings.group
+    )
+    told = asyncio.create_task(stopping.wait())
+    crashed = asyncio.create_task(worker.app._crashed.wait())
+    await asyncio.wait({told, crashed}, return_when=asyncio.FIRST_COMPLETED)
+    log.info(
+        "Stopping." if told.done() else "Stopping after a failure; what was not published is read again."
+    )
+    loop.call_later(PUBLISH_GRACE_SECONDS, worker.publisher.stop)
+    stop = asyncio.create_task(worker.app.stop())
+    await asyncio.wait({stop}, timeout=STOP_SECONDS)
+    code = 0 if told.done() else 1
+    if not stop.done():
+        # Faust's consumer thread can wait for ever for a broker that is gone and keep the process alive.
+        # Leaving at once loses nothing: what is not committed is read again.
+        log.error("A part of the worker did not stop within %.0f s; leaving it.", STOP_SECONDS)
+        logging.shutdown()
+        os._exit(code)
+    stop.result()
+    return code

@@ -1,0 +1,295 @@
+"""The context of one input partition: what it remembers, and the surprise features x of its events."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from hashlib import blake2b
+from math import isfinite
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.context import kernel
+from models.context.features import WIDTH
+from models.context.templates import TemplateMiner, template_id
+from schemas.events import EventBatch
+
+# Slots of each table, chosen so that a partition takes about 16 MB.
+COUNTS, MOMENTS, TEMPLATES, SOURCES, KINDS, ENTITIES = 1 << 17, 1 << 16, 1 << 12, 1 << 10, 1 << 9, 1 << 14
+_LEARNT: Final = ("counts", "moments", "templates", "sources", "kinds")
+# Event times by table: they shift when a bundle's context meets a stream of another time.
+_TIMES: Final = {
+    "templates": (("first_seen",), ("rate", "time"), ("rate", "since")),
+    "sources": (("last",), ("rate", "time"), ("rate", "since"), ("errors", "time"), ("errors", "since")),
+}
+
+
+Names = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """n rows of features: the events in order, and between them those that time alone brought.
+
+    x (n, WIDTH) float32; trigger (n,) EVENT, ENTITY_END or SILENCE; event (n,) index into the batch of the
+    event itself or of the one whose time brought the row; time, watermark (n,) seconds; template, source (n,)
+    uint64; severity (n,); names (n, NAME_BYTES) of the entity, for rows that are no event.
+    """
+
+    x: NDArray[np.float32]
+    trigger: NDArray[np.int8]
+    event: NDArray[np.int64]
+    time: NDArray[np.float64]
+    watermark: NDArray[np.float64]
+    template: NDArray[np.uint64]
+    source: NDArray[np.uint64]
+    severity: NDArray[np.int64]
+    names: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.trigger)
+
+    def name(self, row: int) -> str:
+        """Entity of a row that is no event."""
+        return bytes(self.names[row]).rstrip(b"\0").decode("utf-8", "replace")
+
+
+def _empty_state() -> kernel.State:
+    older = np.zeros(ENTITIES + 1, np.int32)
+    older[-1] = ENTITIES
+    clock = np.zeros(1, kernel.CLOCK)
+    clock["watermark"] = np.nan
+    return kernel.State(
+        np.zeros(COUNTS, kernel.COUNT),
+        np.zeros(MOMENTS, kernel.MOMENT),
+        np.zeros(TEMPLATES, kernel.TEMPLATE),
+        np.zeros(SOURCES, kernel.SOURCE),
+        np.zeros(KINDS, kernel.KIND),
+        np.zeros(ENTITIES, kernel.ENTITY),
+        older,
+        older.copy(),
+        clock,
+    )
+
+
+def _short_name(entity: str) -> bytes:
+    """At most NAME_BYTES bytes that tell entities apart."""
+    encoded = entity.encode("utf-8", "replace")
+    if len(encoded) <= kernel.NAME_BYTES:
+        return encoded
+    return encoded[: kernel.NAME_BYTES - 16] + blake2b(encoded, digest_size=8).hexdigest().encode()
+
+
+class Context:
+    """State of one input partition, bounded in memory; a pure function of the events seen, in their order."""
+
+    def __init__(self, miner: TemplateMiner, entity_timeout: float) -> None:
+        self.miner = miner
+        self.entity_timeout = entity_timeout
+        self.state = _empty_state()
+        self._known_sources: dict[str, int] = {}
+        self._source_names: dict[int, str] = {}
+        self._resumed_at: float | None = None
+
+    @property
+    def watermark(self) -> float:
+        """Highest event time seen (s); NaN before the first event."""
+        return float(self.state.clock["watermark"][0])
+
+    def source_name(self, key: int) -> str:
+        """Name of a source whose hash a row holds; empty when it was not seen since the start."""
+        return self._source_names.get(key, "")
+
+    def update(self, events: EventBatch) -> Rows:
+        """Features of a batch, learning from each event after it was scored."""
+        if not len(events):
+            return self._rows(self._output(0), 0)
+        if self._resumed_at is not None:
+            untimed = next((i for i, time in enumerate(events.time) if isfinite(time)), 0)
+            if untimed:  # still of the training's time, however the stream is cut into batches
+                first, second = self.update(_cut(events, 0, untimed)), self.update(_cut(events, untimed))
+                return _joined(first, second, untimed)
+            self._resume(events.time[0])
+        columns = self._columns(events)
+        out = self._output(len(events))
+        return self._rows(out, kernel.run(self.state, columns, out, self.entity_timeout))
+
+    def names(self, events: EventBatch, rows: Rows) -> Names:
+        """Source and entity of every row that update() gave for the events."""
+        return [
+            (events.source[event], events.entity[event])
+            if trigger == kernel.EVENT
+            else (self.source_name(source), rows.name(row))
+            for row, (trigger, event, source) in enumerate(
+                zip(rows.trigger.tolist(), rows.event.tolist(), rows.source.tolist(), strict=True)
+            )
+        ]
+
+    def _columns(self, events: EventBatch) -> kernel.Input:
+        if self.miner.is_full:
+            self.miner.forget(self._templates_in_use())
+        template, shapes = self.miner.mine(events.message)
+        entity, names = self._entities(events.entity)
+        rows, keys, numbers = _attributes(events.numbers)
+        return kernel.Input(
+            np.asarray(events.time, np.float64),
+            np.asarray(events.severity, np.int64),
+            self._sources(events.source),
+            entity,
+            names,
+            template,
+            shapes.values,
+            shapes.numbers,
+            shapes.measured,
+            shapes.words,
+            rows,
+            keys,
+            numbers,
+        )
+
+    def _templates_in_use(self) -> set[int]:
+        """Templates that rows may name which time alone brings."""
+        tables = (self.state.entities, self.state.sources)
+        return {key for table in tables for key in table["previous"].tolist()}
+
+    def _sources(self, names: Sequence[str]) -> NDArray[np.uint64]:
+        known = self._known_sources
+        if len(known) > 4 * SOURCES:  # those in the table may still fall silent, and need their name
+            in_use = set(self.state.sources["key"].tolist())
+            known = self._known_sources = {name: key for name, key in known.items() if key in in_use}
+            self._source_names = {key: name for name, key in known.items()}
+        for name in set(names) - known.keys():
+            known[name] = template_id(name)
+            self._source_names[known[name]] = name
+        return np.fromiter((known[name] for name in names), np.uint64, len(names))
+
+    @staticmethod
+    def _entities(entities: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+        size = kernel.NAME_BYTES
+        if "".join(entities).isascii() and max(map(len, entities)) <= size:
+            fixed = np.array(entities, f"S{size}")
+        else:
+            fixed = np.array([_short_name(entity) for entity in entities], f"S{size}")
+        names = fixed.view(np.uint8).reshape(len(entities), size)
+        return kernel.hash_names(names), names
+
+    def _output(self, n: int) -> kernel.Output:
+        # Every waiting entity may end and every source fall silent, and after them
+        # those that these events wake.
+        size = 3 * n + ENTITIES + SOURCES if n else 0
+        return kernel.Output(
+            np.empty((size, WIDTH), np.float32),
+            np.empty(size, np.int8),
+            np.empty(size, np.int64),
+            np.empty(size),
+            np.empty(size),
+            np.empty(size, np.uint64),
+            np.empty(size, np.uint64),
+            np.empty(size, np.int64),
+            np.zeros((size, kernel.NAME_BYTES), np.uint8),
+        )
+
+    @staticmethod
+    def _rows(out: kernel.Output, n: int) -> Rows:
+        return Rows(
+            out.x[:n], out.trigger[:n], out.event[:n], out.time[:n], out.watermark[:n],
+            out.template[:n], out.source[:n], out.severity[:n], out.names[:n],
+        )  # fmt: skip
+
+    def dump(self) -> dict[str, NDArray[np.generic]]:
+        """What was learnt, without the live entities, as compact arrays for a bundle."""
+        arrays: dict[str, NDArray[np.generic]] = {"clock": self.state.clock.view(np.uint8)}
+        for name in _LEARNT:
+            table = getattr(self.state, name)
+            slots = np.flatnonzero(table["key"])
+            arrays[f"{name}.slots"] = slots.astype(np.int32)
+            arrays[f"{name}.records"] = table[slots].view(np.uint8).reshape(len(slots), table.itemsize)
+        return arrays
+
+    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Start from what dump() wrote; times shift so that the stream goes on where training stopped.
+
+        Raises ValueError when the arrays are not of this version's shapes.
+        """
+        for name in _LEARNT:
+            table = getattr(self.state, name)
+            slots, records = arrays.get(f"{name}.slots"), arrays.get(f"{name}.records")
+            if slots is None or records is None or slots.dtype != np.int32 or slots.ndim != 1:
+                raise ValueError(f"context table {name} is missing")
+            if records.dtype != np.uint8 or records.shape != (len(slots), table.itemsize):
+                raise ValueError(f"context table {name} is of another version")
+            if len(slots) and (slots.min() < 0 or slots.max() >= len(table)):
+                raise ValueError(f"context table {name} does not fit")
+            table[slots] = _records(name, records, table.dtype)
+        clock = arrays.get("clock")
+        if clock is None or clock.dtype != np.uint8 or clock.shape != (kernel.CLOCK.itemsize,):
+            raise ValueError("context clock is missing or of another version")
+        self.state.clock[:] = _records("clock", clock.reshape(1, -1), kernel.CLOCK)
+        self._resumed_at = self.watermark
+
+    def _resume(self, time: float) -> None:
+        if self._resumed_at is None or not isfinite(time):
+            return
+        shift = time - self._resumed_at
+        for name, paths in _TIMES.items():
+            for path in paths:
+                values = getattr(self.state, name)
+                for field in path:
+                    values = values[field]
+                values[values != 0.0] += shift
+        clock = self.state.clock[0]
+        for field in ("watermark", "start", "tick"):
+            clock[field] += shift
+        clock["rates_since"] = clock["watermark"]  # how busy this stream is, it has yet to show
+        clock["silence_due"] = clock["watermark"]
+        # until they speak: who is not part of this stream is not silent in it
+        self.state.sources["silent"] = 1.0
+        self._resumed_at = None
+
+
+def _records(name: str, records: NDArray[np.generic], dtype: np.dtype[np.void]) -> NDArray[np.void]:
+    """Records from their bytes (n, itemsize). Raises ValueError for numbers that no stream gives."""
+    table = np.ascontiguousarray(records).view(dtype).reshape(-1)
+    for values in _numbers(table):
+        if not np.isfinite(values).all():
+            raise ValueError(f"context table {name} holds values that are no finite numbers")
+    return table
+
+
+def _numbers(table: NDArray[np.void]) -> Iterator[NDArray[np.floating]]:
+    for name in table.dtype.names or ():
+        column = table[name]
+        if column.dtype.names:
+            yield from _numbers(column)
+        elif np.issubdtype(column.dtype, np.floating):
+            yield column
+
+
+def _cut(events: EventBatch, start: int, stop: int | None = None) -> EventBatch:
+    return EventBatch(*(getattr(events, name)[start:stop] for name in EventBatch.__slots__))
+
+
+def _joined(first: Rows, second: Rows, events: int) -> Rows:
+    """Rows of two batches as those of one, the first of so many events."""
+    columns = {
+        field.name: np.concatenate([getattr(first, field.name), getattr(second, field.name)])
+        for field in fields(Rows)
+    }
+    columns["event"][len(first) :] += events
+    return Rows(**columns)
+
+
+def _attributes(
+    numbers: Sequence[dict[str, float] | None],
+) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.float64]]:
+    """Numeric attributes of all events as three parallel arrays: event index, hash of the name, value."""
+    flat = [(row, name, value) for row, held in enumerate(numbers) if held for name, value in held.items()]
+    if not flat:
+        return np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0)
+    rows, names, values = zip(*flat, strict=True)
+    keys = {name: template_id(name) for name in set(names)}
+    return (
+        np.array(rows, np.int64),
+        np.fromiter((keys[name] for name in names), np.uint64, len(names)),
+        np.array(values, np.float64),
+    )

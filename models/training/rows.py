@@ -1,0 +1,259 @@
+"""Rows of features to train on: the events as they are, and once more with synthetic faults in them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bundle import Arrays
+from models.context.context import Context, Names, Rows
+from models.context.kernel import EVENT, SILENCE
+from models.context.templates import TemplateMiner, find_merges, mask
+from models.labels import Labels
+from models.training.faults import Faulty, inject
+from schemas.events import EventBatch
+
+BATCH: Final = 5000
+WARM_UP: Final = 0.1  # share of the rows in which a young context is still learning what is usual
+TIMEOUTS: Final = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)  # s
+MIN_EVENTS: Final = 500
+FAULT_PASSES: Final = 6
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Bags:
+    """Positives: x (m, d), trigger (m,); bag (m,) index of the bag of each row, ascending from 0; weight
+    (number of bags,).
+    """
+
+    x: NDArray[np.float32]
+    trigger: NDArray[np.int8]
+    bag: NDArray[np.int64]
+    weight: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRows:
+    """x (n, d) and trigger (n,) of the events as they are; masks (n,) of the normal rows to fit and to
+    calibrate on; bags to fit.
+
+    For choosing a threshold by labels: unit (n,) is the labelled entity of each row, -1 for none, and truth
+    (units,) its verdict; calibration (n,) masks the later rows.
+    """
+
+    x: NDArray[np.float32]
+    trigger: NDArray[np.int8]
+    normal_fit: NDArray[np.bool_]
+    normal_calibration: NDArray[np.bool_]
+    calibration: NDArray[np.bool_]
+    unit: NDArray[np.int64]
+    truth: NDArray[np.bool_]
+    bags_fit: Bags
+    entity_timeout: float
+    merges: list[str]
+    context: Arrays
+    reading: dict[str, str | None]
+    summary: dict[str, Any]
+
+
+def chunks(events: EventBatch, size: int = BATCH) -> Iterator[EventBatch]:
+    """The events in batches."""
+    columns = [getattr(events, name) for name in EventBatch.__slots__]
+    for start in range(0, len(events), size):
+        yield EventBatch(*(column[start : start + size] for column in columns))
+
+
+def entity_timeout(events: EventBatch) -> float:
+    """Seconds without events after which an entity counts as ended: where pauses are rarest.
+
+    Of TIMEOUTS, the one with the fewest pauses of half to twice its length, among those that most pauses are
+    shorter than. A valley between the pauses within an episode and those between episodes.
+    """
+    last: dict[str, float] = {}
+    pauses: list[float] = []
+    for entity, time in zip(events.entity, events.time, strict=True):
+        if entity:
+            if entity in last:
+                pauses.append(time - last[entity])
+            last[entity] = time
+    if len(pauses) < 100:
+        return 300.0
+    lengths = np.array(pauses)
+    usable = [timeout for timeout in TIMEOUTS if (lengths < timeout).mean() > 0.5] or [TIMEOUTS[-1]]
+    return min(usable, key=lambda t: (((lengths > t / 2) & (lengths < 2 * t)).sum(), t))
+
+
+def build(
+    events: EventBatch,
+    labels: Labels | None,
+    seed: int,
+    fit_share: float,
+    fault_weight: float,
+    cold: bool,
+    reading: dict[str, str | None],
+    progress: Progress,
+) -> TrainingRows:
+    """Rows of the events, and of those with faults, split by time at fit_share.
+
+    Raises ValueError for too few events.
+    """
+    if len(events) < MIN_EVENTS:
+        raise ValueError(f"{len(events)} events are too few to train on: give at least {MIN_EVENTS}")
+    fill_times(events)
+    merges = find_merges({mask(message) for message in events.message})
+    timeout = entity_timeout(events)
+    context = Context(TemplateMiner(merges), timeout)
+    names, rows = _features(context, events, "features", progress)
+    x, trigger, time = _stacked(rows)
+    later = np.arange(len(x)) >= int(fit_share * len(x))
+    cut = float(time[later][0])
+    young = np.arange(len(x)) < (0 if cold else int(WARM_UP * len(x)))
+    unit, truth = _units(names, time, labels)
+    if labels is not None and not len(truth):
+        raise ValueError(
+            "no label names an entity of these events; check --entity-field and --entity-pattern"
+        )
+    normal = np.ones(len(x), bool) if labels is None else (unit >= 0) & ~truth[unit]
+    bags = _fault_bags(events, merges, timeout, seed, cut, progress)
+    if labels is not None:
+        labelled = _labelled_bags(x, trigger, unit, truth, ~later & ~young)
+        bags = _join(labelled, replace(bags, weight=bags.weight * fault_weight))
+    normal_fit, normal_calibration = normal & ~later & ~young, normal & later
+    if not normal_fit.any() or not normal_calibration.any() or not len(bags):
+        raise ValueError(
+            "the labels leave no normal events to learn from; check that they name these entities"
+        )
+    return TrainingRows(
+        x, trigger, normal_fit, normal_calibration, later, unit, truth, bags, timeout, merges, context.dump(),
+        reading,
+        {
+            "events": len(events), "from": float(min(events.time)), "to": float(max(events.time)),
+            "calibrated_from": cut, "labels": None if labels is None else len(truth), "bags": len(bags),
+        },
+    )  # fmt: skip
+
+
+def fill_times(events: EventBatch) -> None:
+    """Give events without a time that of the event before them."""
+    last = next((time for time in events.time if time == time), 0.0)
+    for i, time in enumerate(events.time):
+        if time != time:
+            events.time[i] = last
+        last = events.time[i]
+
+
+def _features(
+    context: Context, events: EventBatch, stage: str, progress: Progress
+) -> tuple[Names, list[Rows]]:
+    """Rows of all events, and source and entity of each row."""
+    names: Names = []
+    parts: list[Rows] = []
+    done = 0
+    for batch in chunks(events):
+        rows = context.update(batch)
+        parts.append(rows)
+        names += context.names(batch, rows)
+        done += len(batch)
+        progress(stage, done, len(events))
+    return names, parts
+
+
+def _units(
+    names: Names, time: NDArray[np.float64], labels: Labels | None
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Labelled unit of each row (-1 none) and the verdict of each unit."""
+    if labels is None:
+        return np.full(len(names), -1), np.zeros(0, bool)
+    index: dict[str, int] = {}
+    truth: list[bool] = []
+    unit = np.full(len(names), -1)
+    for row, (source, entity) in enumerate(names):
+        if labels.intervals:
+            verdict: bool | None = labels.at_fault(source, float(time[row]))
+            key = f"{source} {verdict}"
+        else:
+            verdict, key = labels.entities.get(entity), entity
+        if verdict is None:
+            continue
+        unit[row] = index.setdefault(key, len(truth))
+        if unit[row] == len(truth):
+            truth.append(verdict)
+    return unit, np.array(truth, bool)
+
+
+def _fault_bags(
+    events: EventBatch, merges: list[str], timeout: float, seed: int, cut: float, progress: Progress
+) -> Bags:
+    passes: list[Bags] = []
+    for turn in range(FAULT_PASSES):
+        faulty = inject(events, seed * FAULT_PASSES + turn)
+        context = Context(TemplateMiner(merges), timeout)
+        names, parts = _features(context, faulty.events, f"faults {turn + 1}/{FAULT_PASSES}", progress)
+        bag = _row_bags(faulty, names, parts)
+        x, trigger, time = _stacked(parts)
+        passes.append(_bags(x, trigger, np.where(time < cut, bag, -1)))
+    return reduce(_join, passes)
+
+
+def _row_bags(faulty: Faulty, names: Names, parts: list[Rows]) -> NDArray[np.int64]:
+    """The fault that each row may show, -1 for none."""
+    trigger = np.concatenate([part.trigger for part in parts])
+    time = np.concatenate([part.time for part in parts])
+    event = np.concatenate([part.event + i * BATCH for i, part in enumerate(parts)])
+    bag = np.where(trigger == EVENT, np.asarray(faulty.bag)[event], -1)
+    for row, (source, entity) in enumerate(names):
+        if entity in faulty.entities and bag[row] < 0:
+            fault, start = faulty.entities[entity]
+            if time[row] >= start:
+                bag[row] = fault
+        elif trigger[row] == SILENCE:
+            for silent, start, end, fault in faulty.silences:
+                if silent == source and start <= time[row] <= end:
+                    bag[row] = fault
+    return bag
+
+
+def _stacked(parts: list[Rows]) -> tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.float64]]:
+    """x, trigger and time of all rows."""
+    return (
+        np.concatenate([part.x for part in parts]),
+        np.concatenate([part.trigger for part in parts]),
+        np.concatenate([part.time for part in parts]),
+    )
+
+
+def _labelled_bags(
+    x: NDArray[np.float32],
+    trigger: NDArray[np.int8],
+    unit: NDArray[np.int64],
+    truth: NDArray[np.bool_],
+    usable: NDArray[np.bool_],
+) -> Bags:
+    positive = usable & (unit >= 0)
+    positive[positive] = truth[unit[positive]]
+    return _bags(x, trigger, np.where(positive, unit, -1))
+
+
+def _bags(x: NDArray[np.float32], trigger: NDArray[np.int8], bag: NDArray[np.int64]) -> Bags:
+    rows = np.flatnonzero(bag >= 0)
+    _, numbered = np.unique(bag[rows], return_inverse=True)
+    order = np.argsort(numbered, kind="stable")
+    count = int(numbered.max()) + 1 if len(rows) else 0
+    chosen = rows[order]
+    return Bags(x[chosen], trigger[chosen], numbered[order], np.ones(count))
+
+
+def _join(first: Bags, second: Bags) -> Bags:
+    return Bags(
+        np.concatenate([first.x, second.x]),
+        np.concatenate([first.trigger, second.trigger]),
+        np.concatenate([first.bag, second.bag + len(first)]),
+        np.concatenate([first.weight, second.weight]),
+    )

@@ -1,0 +1,289 @@
+"""Training: from rows of features, with labels or without, to a bundle.
+
+Without labels, the synthetic faults written into the events are what is to be found; with labels, the
+labelled entities are, and the faults count a little. Either way a positive is a bag of rows of which the
+highest counts. The first FIT_SHARE of the rows by time fit the weights, the rest calibrate the p-values.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from models.bundle import FORMAT, SCORES, Arrays, Bundle, Manifest
+from models.circuits.compiled import CompiledCircuit, not_compiled
+from models.circuits.spec import CircuitSpec
+from models.context.features import NAMES, WIDTH
+from models.context.kernel import ENTITY_END, EVENT
+from models.detector import Evaluator, InferenceGate, readout_prior, unscored
+from models.heads.calibration import TRUSTED, Calibration
+from models.heads.density import DensityMatrices
+from models.heads.gate import OpenWiresTarget
+from models.heads.prefilter import prefilter_logit
+from models.training.network import Network
+from models.training.rows import Bags, TrainingRows
+
+FIT_SHARE: Final = 0.7
+FAULT_WEIGHT: Final = 0.02  # of a synthetic fault, where there are labels
+DEFAULT_RATE: Final = 1e-3
+NEGATIVES: Final = 20_000  # normal rows that fit the prefilter
+PREFILTER_STEPS: Final = 400
+TAIL: Final = 0.999  # quantile of a feature on normal rows that all features are brought towards,
+SOFTNESS: Final = 10.0  # nats or z, and how little: a feature that is never high by chance counts more for it
+EQUALITY: Final = 1.0  # how strongly the weights are drawn to each other: one nat counts like another
+NEGATIVE_BATCH, BAG_BATCH = 192, 96  # rows, bags of one step of the network
+BAG_ROWS: Final = 4  # of a bag that reach the circuit in training, those with the highest prefilter score
+# Weight of the mean square of what the heads add to the prefilter's logit: large where only synthetic faults
+# teach them, since what is learnt from those is believed less than the prefilter's own sum of surprises.
+CORRECTION_BY_FAULTS, CORRECTION_BY_LABELS = 1.0, 0.3
+FREEZE_ALPHA: Final = 0.5  # share of the steps after which alpha is frozen
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """What a user may choose.
+
+    seed; wires, layers and preset of the circuit; steps of gradient descent; salience_budget: share of rows
+    past the prefilter; open_wires: mean number over normal salient events that the gate is trained to;
+    false_alarm_rate: None for DEFAULT_RATE or, with labels, for the rate with the best F1 on the calibration
+    part; cold: the bundle starts without context, for systems other than the one it was trained on.
+    """
+
+    seed: int = 0
+    wires: int = 8
+    layers: int = 2
+    preset: str = "sparse"
+    steps: int = 400
+    salience_budget: float = 0.02
+    open_wires: float = 4.0
+    false_alarm_rate: float | None = None
+    cold: bool = False
+
+    @property
+    def spec(self) -> CircuitSpec:
+        """The circuit to train. Raises ValueError."""
+        return CircuitSpec(self.wires, self.layers, self.preset)
+
+
+def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> Bundle:
+    """Fit prefilter, network and calibration on the rows of features. Same rows and options, same bundle."""
+    rng = np.random.default_rng(options.seed)
+    trusted = rows.normal_fit
+    for _ in range(2):  # once on all that is taken as normal, once without what then looks like faults
+        weight, bias = _fit_prefilter(rows.x[trusted], rows.trigger[trusted], rows.bags_fit, rng, progress)
+        logit = prefilter_logit(rows.x, rows.trigger, weight, bias)
+        trusted = _trusted(rows, rows.normal_fit, logit)
+    threshold = float(np.quantile(logit[rows.normal_fit], 1.0 - options.salience_budget))
+    bags = rows.bags_fit
+    positives, positives_above = _above(bags, prefilter_logit(bags.x, bags.trigger, weight, bias) - threshold)
+    hard = trusted & (logit >= threshold)
+    above = logit[hard] - threshold
+    price = CORRECTION_BY_LABELS if len(rows.truth) else CORRECTION_BY_FAULTS
+    network = _fit_network(rows.x[hard], above, positives, positives_above, price, options, rng, progress)
+    weights: Arrays = {
+        "prefilter.weight": weight,
+        "prefilter.bias": bias,
+        "typical": np.quantile(rows.x[rows.normal_fit], 0.95, axis=0).astype(np.float64),
+        **network.arrays(),
+    }
+    models = network.models()
+    wires, mask = InferenceGate(models, weights)(rows.x[hard])
+    weights |= _density(options.spec, weights["circuit.weights"], wires, mask)
+    reached = {"open_wires_reached": round(float(mask.sum(axis=1).mean()), 2)}
+    manifest = Manifest(
+        format=FORMAT, qualm="", features=list(NAMES), wires=options.wires, layers=options.layers,
+        preset=options.preset, entity_timeout=rows.entity_timeout, salience_budget=options.salience_budget,
+        prefilter_threshold=threshold, false_alarm_rate=options.false_alarm_rate or DEFAULT_RATE,
+        merges=rows.merges, reading=rows.reading,
+        training={**asdict(options), **rows.summary, **reached},
+        calibrated_on=int(rows.normal_calibration.sum()),
+    )  # fmt: skip
+    bundle = Bundle(manifest, weights, {} if options.cold else rows.context, models)
+    return _calibrated(bundle, rows, logit, options.false_alarm_rate)
+
+
+def _trusted(rows: TrainingRows, normal: NDArray[np.bool_], logit: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """The normal rows (n,) without those that look like faults nobody labelled; with labels, all of them."""
+    if len(rows.truth):
+        return normal
+    trusted = normal.copy()
+    trusted[normal] = Calibration.fit(logit[normal], unlabelled=True).p_values(logit[normal]) > TRUSTED
+    return trusted
+
+
+def _bag_loss(logit: Tensor, bag: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean over bags of the logistic loss of their highest row."""
+    highest = torch.full((len(weight),), -torch.inf, dtype=logit.dtype).scatter_reduce(0, bag, logit, "amax")
+    return (weight * softplus(-highest)).sum() / weight.sum()
+
+
+def _fit_prefilter(
+    normal: NDArray[np.float32],
+    trigger: NDArray[np.int8],
+    bags: Bags,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Logistic regression with weights that are not negative: more surprise is never less suspicious.
+
+    What holds in every system holds in one not seen yet, and a weight that says why can be shown to people.
+    Features count from what is usual for the row's trigger; of silences, which are rare, nothing is usual.
+    """
+    centre = np.zeros((3, WIDTH), np.float32)
+    for kind in (EVENT, ENTITY_END):
+        if (trigger == kind).any():
+            centre[kind] = np.median(normal[trigger == kind], axis=0)
+    if len(normal) > NEGATIVES:
+        chosen = rng.choice(len(normal), NEGATIVES, replace=False)
+        normal, trigger = normal[chosen], trigger[chosen]
+    scale = (np.quantile(normal - centre[trigger], TAIL, axis=0).astype(np.float32) + SOFTNESS) / 4.0
+    negative = torch.from_numpy((normal - centre[trigger]) / scale)
+    positive = torch.from_numpy((bags.x - centre[bags.trigger]) / scale)
+    bag, importance = torch.from_numpy(bags.bag), torch.from_numpy(bags.weight.astype(np.float32))
+    raw = torch.full((WIDTH,), -1.0, requires_grad=True)
+    bias = torch.tensor(-3.0, requires_grad=True)
+    optimiser = torch.optim.Adam([raw, bias], lr=0.05)
+    for step in range(PREFILTER_STEPS):
+        weight = softplus(raw)
+        loss = softplus(negative @ weight + bias).mean() + _bag_loss(
+            positive @ weight + bias, bag, importance
+        )
+        optimiser.zero_grad()
+        (loss + EQUALITY * ((raw - raw.mean()) ** 2).mean()).backward()  # type: ignore[no-untyped-call]  # torch's stub
+        optimiser.step()
+        progress("prefilter", step + 1, PREFILTER_STEPS)
+    fitted = softplus(raw).detach().numpy().astype(np.float64) / scale
+    return fitted, float(bias.detach()) - centre.astype(np.float64) @ fitted
+
+
+def _above(bags: Bags, above: NDArray[np.float64]) -> tuple[Bags, NDArray[np.float64]]:
+    """The highest BAG_ROWS rows of each bag whose logit is above the threshold, and by how much.
+
+    A bag without any is lost to the circuit.
+    """
+    order = np.lexsort((-above, bags.bag))
+    sorted_bags = bags.bag[order]
+    start = np.searchsorted(sorted_bags, sorted_bags)
+    chosen = order[(np.arange(len(order)) - start < BAG_ROWS) & (above[order] >= 0.0)]
+    kept, numbered = np.unique(bags.bag[chosen], return_inverse=True)
+    return Bags(bags.x[chosen], bags.trigger[chosen], numbered, bags.weight[kept]), above[chosen]
+
+
+def _fit_network(
+    normal: NDArray[np.float32],
+    normal_above: NDArray[np.float64],
+    bags: Bags,
+    bags_above: NDArray[np.float64],
+    price: float,
+    options: TrainingOptions,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> Network:
+    """Adam on both heads at once; normal rows and bags are drawn afresh for each step."""
+    if not len(normal) or not len(bags):
+        raise ValueError("nothing passes the prefilter: give more events, or a larger salience budget")
+    network = Network(options.spec, WIDTH, options.seed)
+    target = OpenWiresTarget(network.quantum.gate, min(options.open_wires, options.wires))
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps)
+    first = np.searchsorted(bags.bag, np.arange(len(bags) + 1))
+    for step in range(options.steps):
+        if step == int(FREEZE_ALPHA * options.steps):
+            network.quantum.gate.freeze_alpha()
+        rows = rng.integers(0, len(normal), NEGATIVE_BATCH)
+        drawn = rng.integers(0, len(bags), BAG_BATCH)
+        members = np.concatenate([np.arange(first[b], first[b + 1]) for b in drawn])
+        bag = np.repeat(np.arange(len(drawn)), first[drawn + 1] - first[drawn])
+        x = torch.from_numpy(np.concatenate([normal[rows], bags.x[members]]))
+        above = np.concatenate([normal_above[rows], bags_above[members]])
+        weight = torch.from_numpy(bags.weight[drawn].astype(np.float32))
+        loss = _loss(network, x, above, torch.from_numpy(bag), weight, price, target)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's stub
+        optimiser.step()
+        target.adjust()
+        schedule.step()
+        progress("circuit", step + 1, options.steps)
+    network.eval()
+    return network
+
+
+def _loss(
+    network: Network,
+    x: Tensor,
+    above: NDArray[np.float64],
+    bag: Tensor,
+    weight: Tensor,
+    price: float,
+    target: OpenWiresTarget,
+) -> Tensor:
+    """Both heads alike, and the price of open wires. The first NEGATIVE_BATCH rows are normal: as nearly all
+    that reach a circuit are, the target is for these.
+
+    above (B,): the prefilter's logit less its threshold, which the heads correct at a price.
+    """
+    out = network(x, torch.from_numpy(readout_prior(above)))
+    loss = torch.zeros(())
+    for correction in (out.hybrid, out.twin):
+        logit = correction + torch.from_numpy(above.astype(np.float32))
+        loss = loss + price * correction.square().mean()
+        loss = loss + softplus(logit[:NEGATIVE_BATCH]).mean() + _bag_loss(logit[NEGATIVE_BATCH:], bag, weight)
+    return loss + target.penalty(out.expected_open[:NEGATIVE_BATCH], out.mask[:NEGATIVE_BATCH])
+
+
+def _density(
+    spec: CircuitSpec, weights: NDArray[Any], wires: NDArray[np.float32], mask: NDArray[np.bool_]
+) -> Arrays:
+    """Density matrices of normal salient rows (m, n) in their order; none where nothing is compiled."""
+    head = DensityMatrices()
+    if not not_compiled(spec):
+        for pattern, _, states in CompiledCircuit(spec, weights).states(wires, mask):
+            head.update(pattern, states)
+    return head.arrays()
+
+
+def _calibrated(bundle: Bundle, rows: TrainingRows, logit: NDArray[np.float64], rate: float | None) -> Bundle:
+    """The bundle with p-values from the normal rows of the calibration part, by the code of production."""
+    kept = np.flatnonzero(rows.calibration & (logit >= bundle.manifest.prefilter_threshold))
+    wires, mask = InferenceGate(bundle.models, bundle.weights)(rows.x[kept])
+    passed = mask.any(axis=1)
+    kept, wires, mask = kept[passed], wires[passed], mask[passed]
+    table = Evaluator(bundle).score_table(wires, mask, logit[kept])
+    calibrations: dict[str, Calibration] = {}
+    for i, name in enumerate(SCORES):
+        scores = unscored(logit, bundle.manifest.prefilter_threshold) if name != "prefilter" else logit.copy()
+        scores[kept] = table[:, i]
+        calibrations[name] = Calibration.fit(scores[rows.normal_calibration], unlabelled=not len(rows.truth))
+    manifest = bundle.manifest
+    if rate is None and len(rows.truth):
+        p = calibrations[SCORES[-1]].p_values(table[:, -1])
+        unseen = np.setdiff1d(rows.unit[rows.calibration], rows.unit[~rows.calibration])
+        rate = _best_rate(p, rows.unit[kept], rows.truth, unseen)
+        manifest = manifest.model_copy(update={"false_alarm_rate": rate})
+    return replace(bundle, manifest=manifest, calibrations=calibrations)
+
+
+def _best_rate(
+    p: NDArray[np.float64], unit: NDArray[np.int64], truth: NDArray[np.bool_], present: NDArray[np.int64]
+) -> float:
+    """The false-alarm rate with the best F1 over the labelled units of the calibration part."""
+    smallest = np.full(len(truth), np.inf)
+    labelled = unit >= 0
+    np.minimum.at(smallest, unit[labelled], p[labelled])
+    present = present[present >= 0]
+    smallest, positive = smallest[present], truth[present]
+    if not positive.any():
+        return DEFAULT_RATE
+    candidates = np.unique(smallest[np.isfinite(smallest)])
+    best = max(candidates, key=lambda rate: _f1(positive, smallest <= rate), default=DEFAULT_RATE)
+    return float(best)
+
+
+def _f1(truth: NDArray[np.bool_], flagged: NDArray[np.bool_]) -> float:
+    return float(2 * (truth & flagged).sum() / max(1, truth.sum() + flagged.sum()))

@@ -1,0 +1,316 @@
+"""JSON log events: an object (or an array of objects) per record, with field names in the usual spellings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from schemas.events import (
+    MAX_ENTITY_CHARS,
+    MAX_MESSAGE_CHARS,
+    MAX_NAME_CHARS,
+    MAX_NUMBERS,
+    MAX_SOURCE_CHARS,
+    SEVERITY_OF,
+    UNKNOWN_SOURCE,
+    Row,
+    severity_number,
+)
+from schemas.formats.errors import DecodeError
+from schemas.timestamps import EARLIEST, FUTURE_TOLERANCE, LATEST, TimestampReader, believable
+
+__all__ = ["MAX_EVENTS", "JsonFormat", "compact", "entity_text", "load"]
+
+MAX_EVENTS = 10_000
+"""Most events that one JSON array may hold."""
+
+# Spellings, best first. A dotted name is a literal key, "log.level", or a path, {"log": {"level": ...}}.
+TIME_FIELDS = (
+    *("timestamp", "@timestamp", "time", "ts", "eventTime", "datetime", "timeUnixNano"),
+    *("asctime", "event_time", "observedTimeUnixNano"),
+)
+SEVERITY_FIELDS = (
+    *("level", "severity", "severity_text", "log.level", "lvl", "levelname", "severityText", "loglevel"),
+    *("log_level", "severity_number", "severityNumber"),
+)
+SOURCE_FIELDS = (
+    *("service", "service.name", "logger", "source", "app", "host", "service_name", "serviceName"),
+    *("logger_name", "resource.service.name", "kubernetes.container_name", "log.logger", "component"),
+    *("host.name", "hostname", "name"),
+)
+MESSAGE_FIELDS = ("message", "msg", "body", "log", "event", "log.message", "textPayload")
+ENTITY_FIELDS = (
+    *("trace_id", "traceId", "trace.id", "request_id", "requestId", "x-request-id", "x_request_id"),
+    *("req_id", "correlation_id", "correlationId", "http.request.id"),
+)
+_OTEL_NUMBERS = frozenset(("severity_number", "severityNumber"))
+# Objects under these names hold other fields (Elastic Common Schema), and are not themselves a message.
+_CONTAINERS = frozenset(("log", "event"))
+
+_BOM = b"\xef\xbb\xbf"
+_MAX_LAYOUTS = 1_024
+_MAX_LAYOUT_CHARS = 4_096
+_MAX_SOURCES = 8_192
+# Parsed JSON takes many times its bytes in memory: a record of a size that could matter is checked first.
+_CHECK_BYTES = 1 << 20
+_MAX_BRACKETS = 500_000
+
+Path = tuple[str, ...]
+
+
+def load(value: bytes) -> Any:
+    """Parse the JSON of a record; invalid UTF-8 inside is replaced (U+FFFD) and a byte order mark dropped.
+
+    Raises:
+        DecodeError: not JSON (NaN, a truncated record and nesting deeper than 1,024 included), or more than
+            500,000 objects and arrays.
+
+    """
+    if len(value) > _CHECK_BYTES and value.count(b"{") + value.count(b"[") > _MAX_BRACKETS:
+        raise DecodeError(f"too many values: more than {_MAX_BRACKETS} objects and arrays in one record")
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        reason = error.msg
+    text = value.removeprefix(_BOM).decode("utf-8", "replace")
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise DecodeError(f"not JSON: {reason}") from None
+
+
+def compact(value: object, raw: bytes) -> str:
+    """``value`` as compact JSON, at most 65,536 characters; ``raw`` itself where it is nested too deep."""
+    try:
+        text = orjson.dumps(value).decode()
+    except (TypeError, ValueError):
+        text = raw[: 4 * MAX_MESSAGE_CHARS].decode("utf-8", "replace")
+    return text[:MAX_MESSAGE_CHARS]
+
+
+def entity_text(value: object) -> str:
+    """An identifier as text of at most 256 characters; ``""`` for what is none (null, object, array)."""
+    if isinstance(value, str):
+        return value[:MAX_ENTITY_CHARS]
+    if isinstance(value, int | float):
+        return str(value)
+    return ""
+
+
+@dataclass(slots=True, frozen=True)
+class _Layout:
+    """Where the fields are in records that have exactly these keys: first choice by key, then all by path."""
+
+    time: str | None
+    severity: str | None
+    source: str | None
+    entity: str | None
+    message: str | None
+    others: tuple[str, ...]
+    times: tuple[Path, ...]
+    severities: tuple[Path, ...]
+    sources: tuple[Path, ...]
+    entities: tuple[Path, ...]
+    messages: tuple[Path, ...]
+    known: frozenset[str]
+
+
+class JsonFormat:
+    """Reads JSON log events; remembers the key layouts that it has seen, which changes no result."""
+
+    def __init__(
+        self,
+        *,
+        entity_field: str | None = None,
+        find_entity: Callable[[str], str] | None = None,
+        source_field: str | None = None,
+    ) -> None:
+        self._entity_fields = (entity_field,) if entity_field else () if find_entity else ENTITY_FIELDS
+        self._source_fields = (source_field, *SOURCE_FIELDS) if source_field else SOURCE_FIELDS
+        self._find_entity = find_entity
+        self._times = TimestampReader()
+        self._layouts: dict[tuple[str, ...], _Layout] = {}
+        self._sources: dict[str, str] = {}
+
+    def read(self, value: bytes, offset: int, record_time: float | None, rows: list[Row]) -> None:
+        """Append the event (or events) of one record to ``rows``; nothing is appended when it raises.
+
+        Args:
+            value: the record.
+            offset: its offset.
+            record_time: its plausible time in Unix seconds, or None.
+            rows: where events go.
+
+        Raises:
+            DecodeError: not JSON, neither an object nor an array of objects, or more than 10,000 events.
+
+        """
+        parsed = load(value)
+        if type(parsed) is dict:
+            rows.append(self._row(parsed, value, offset, 0, record_time))
+        else:
+            rows += [
+                self._row(item, value, offset, i, record_time) for i, item in enumerate(_objects(parsed))
+            ]
+
+    def _row(
+        self, record: dict[str, Any], raw: bytes, offset: int, index: int, record_time: float | None
+    ) -> Row:
+        # The hot path: first choices inline, anything unusual in a method of its own.
+        get: Any = record.get  # no key in JSON is None, so a layout without a field finds nothing
+        layout = self._layouts.get(tuple(record)) or self._learn(record)
+
+        value = get(layout.time)
+        time = self._times.text(value) if type(value) is str else self._times.read(value)
+        if not EARLIEST <= time <= (LATEST if record_time is None else record_time + FUTURE_TOLERANCE):
+            time = self._other_time(record, layout, record_time)
+
+        value = get(layout.severity)
+        severity = SEVERITY_OF.get(value) if type(value) is str else None
+        if severity is None:
+            severity = _severity(record, layout)
+
+        value = get(layout.source)
+        source = self._sources.get(value) if type(value) is str else None
+        if source is None:
+            source = self._source(record, layout)
+
+        message = get(layout.message)
+        if type(message) is not str or not message:
+            message = _message(record, layout, raw)
+        if len(message) > MAX_MESSAGE_CHARS:
+            message = message[:MAX_MESSAGE_CHARS]
+
+        entity = get(layout.entity)
+        if type(entity) is not str or not 0 < len(entity) <= MAX_ENTITY_CHARS:
+            entity = self._entity(record, layout, message)
+
+        numbers = None
+        for name in layout.others:
+            kind = type(value := record[name])
+            if kind is float or kind is int:  # JSON has no other numbers, and orjson refuses infinity
+                if numbers is None:
+                    numbers = {name: float(value)}
+                elif len(numbers) < MAX_NUMBERS:
+                    numbers[name] = float(value)
+        return time, severity, source, entity, message, numbers, offset, index
+
+    def _learn(self, record: dict[str, Any]) -> _Layout:
+        keys = tuple(record)
+        times = tuple(_paths(TIME_FIELDS, record))
+        severities = tuple(_paths(SEVERITY_FIELDS, record))
+        sources = tuple(_paths(self._source_fields, record))
+        entities = tuple(_paths(self._entity_fields, record))
+        messages = tuple(_paths(MESSAGE_FIELDS, record))
+        known = frozenset(p[0] for p in (*times, *severities, *sources, *entities) if len(p) == 1)
+        used = known | {p[0] for p in messages}
+        layout = _Layout(
+            time=_first(times),
+            severity=_first(severities),
+            source=_first(sources),
+            entity=_first(entities),
+            message=_first(messages),
+            others=tuple(key for key in keys if key not in used and len(key) <= MAX_NAME_CHARS),
+            times=times,
+            severities=severities,
+            sources=sources,
+            entities=entities,
+            messages=messages,
+            known=known,
+        )
+        if sum(map(len, keys)) <= _MAX_LAYOUT_CHARS:
+            if len(self._layouts) >= _MAX_LAYOUTS:
+                self._layouts.clear()
+            self._layouts[keys] = layout
+        return layout
+
+    def _other_time(self, record: dict[str, Any], layout: _Layout, record_time: float | None) -> float:
+        for value in _values(record, layout.times):
+            time = self._times.read(value)
+            if believable(time, record_time) == time:
+                return time
+        return math.nan if record_time is None else record_time
+
+    def _source(self, record: dict[str, Any], layout: _Layout) -> str:
+        for value in _values(record, layout.sources):
+            text = value if isinstance(value, str) else str(value) if type(value) is int else ""
+            if text:
+                return self._interned(text)
+        return UNKNOWN_SOURCE
+
+    def _interned(self, text: str) -> str:
+        text = text[:MAX_SOURCE_CHARS]
+        if len(self._sources) >= _MAX_SOURCES:
+            self._sources.clear()
+        return self._sources.setdefault(text, text)
+
+    def _entity(self, record: dict[str, Any], layout: _Layout, message: str) -> str:
+        for value in _values(record, layout.entities):
+            if entity := entity_text(value):
+                return entity
+        return self._find_entity(message) if self._find_entity else ""
+
+
+def _objects(parsed: Any) -> list[dict[str, Any]]:
+    """The objects of a JSON array of events."""
+    if type(parsed) is not list:
+        raise DecodeError("not an object: a JSON log event is an object, or an array of objects")
+    if not parsed:
+        raise DecodeError("no events: an empty array")
+    if len(parsed) > MAX_EVENTS:
+        raise DecodeError(f"too many events: more than {MAX_EVENTS} in one array")
+    if not all(type(item) is dict for item in parsed):
+        raise DecodeError("not an object: the array holds something other than objects")
+    return parsed
+
+
+def _first(paths: tuple[Path, ...]) -> str | None:
+    """The key that is looked up first, if the first choice is a key."""
+    return paths[0][0] if paths and len(paths[0]) == 1 else None
+
+
+def _paths(names: tuple[str, ...], record: dict[str, Any]) -> Iterator[Path]:
+    """The paths that can exist in a record with these keys, in the order of ``names``."""
+    for name in names:
+        if name in record:
+            yield (name,)
+        if "." in name:
+            path = tuple(name.split("."))
+            if path[0] in record:
+                yield path
+
+
+def _value(record: dict[str, Any], path: Path) -> Any:
+    value: Any = record
+    for name in path:
+        value = value.get(name) if type(value) is dict else None
+    return value
+
+
+def _values(record: dict[str, Any], paths: tuple[Path, ...]) -> Iterator[Any]:
+    return (value for path in paths if (value := _value(record, path)) is not None)
+
+
+def _severity(record: dict[str, Any], layout: _Layout) -> int:
+    for path in layout.severities:
+        number = severity_number(_value(record, path), otel=path[-1] in _OTEL_NUMBERS)
+        if number:
+            return number
+    return 0
+
+
+def _message(record: dict[str, Any], layout: _Layout, raw: bytes) -> str:
+    """The first message that is text; else the first of another type as JSON; else other fields as JSON."""
+    found = [(path, _value(record, path)) for path in layout.messages]
+    for _, value in found:
+        if isinstance(value, str) and value:
+            return value
+    for path, value in found:
+        if value is None or value == "" or (isinstance(value, dict) and path[-1] in _CONTAINERS):
+            continue
+        return compact(value, raw)
+    return compact({k: v for k, v in record.items() if k not in layout.known}, raw)

@@ -1,0 +1,342 @@
+"""Surprise features: what each is for, and that neither batches nor hostile input can bend them."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.context import context as context_module
+from models.context.context import ENTITIES, SOURCES, Context, Rows
+from models.context.features import CAP, NAMES
+from models.context.kernel import ENTITY_END, EVENT, FUTURE_WITNESSES, SILENCE
+from models.context.templates import TemplateMiner
+from schemas.events import EventBatch, Row
+
+FIXED = settings(derandomize=True, deadline=None, max_examples=30, database=None)
+START = 1.7e9
+
+
+def event(
+    time: float,
+    message: str = "all is well",
+    source: str = "s",
+    entity: str = "",
+    severity: int = 9,
+    numbers: dict[str, float] | None = None,
+) -> Row:
+    return (time, severity, source, entity, message, numbers, 0, 0)
+
+
+def fresh(timeout: float = 60.0) -> Context:
+    return Context(TemplateMiner(), timeout)
+
+
+def run(rows: Sequence[Row], context: Context | None = None) -> Rows:
+    return (context or fresh()).update(EventBatch.of(list(rows)))
+
+
+def values(rows: Rows, feature: str, trigger: int | None = None) -> np.ndarray:
+    column = rows.x[:, NAMES.index(feature)]
+    return column if trigger is None else column[rows.trigger == trigger]
+
+
+times = st.one_of(
+    st.just(math.nan),
+    st.floats(START, START + 5000.0),
+    st.sampled_from([0.0, START, START + 86_400.0 * 400, START - 86_400.0 * 9000, 4e10, -1e9]),
+)
+words = st.sampled_from(
+    ["open 1", "close 2", "read 3.5 ms", "failed", "", "é 1", "\x00", "a b c d e f", "1 1e9 99999ms"]
+)
+numbers = st.one_of(
+    st.none(),
+    st.dictionaries(
+        st.sampled_from(["n", "size"]), st.floats(allow_nan=False, allow_infinity=False), max_size=2
+    ),
+)
+events = st.lists(
+    st.tuples(
+        times,
+        st.integers(0, 24),
+        st.sampled_from(["s", "t", "ü"]),
+        st.sampled_from(["", "e1", "e2", "x" * 200, "ß"]),
+        words,
+        numbers,
+        st.just(0),
+        st.just(0),
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+def joined(context: Context, rows: list[Row], cuts: Sequence[int]) -> list[np.ndarray]:
+    """All columns of the rows of the events, cut into batches, with event counted from the first of all."""
+    edges = [0, *sorted(cuts), len(rows)]
+    parts = [(low, run(rows[low:high], context)) for low, high in itertools.pairwise(edges)]
+    names = ("x", "trigger", "time", "watermark", "template", "source", "severity")
+    whole = [np.concatenate([getattr(part, name) for _, part in parts]) for name in names]
+    ends = [part.names[part.trigger != EVENT] for _, part in parts]
+    return [*whole, np.concatenate([part.event + low for low, part in parts]), np.concatenate(ends)]
+
+
+@FIXED
+@given(events, st.data())
+def test_rows_do_not_depend_on_batches_and_stay_in_range(rows: list[Row], data: st.DataObject) -> None:
+    cuts = data.draw(st.lists(st.integers(0, len(rows)), max_size=6))
+    whole, cut = joined(fresh(), rows, []), joined(fresh(), rows, cuts)
+    for one, other in zip(whole, cut, strict=True):
+        np.testing.assert_array_equal(one, other)
+    x, watermark = whole[0], whole[3]
+    assert np.isfinite(x).all()
+    assert (x >= 0.0).all()
+    assert (x <= CAP).all()
+    assert np.isfinite(whole[2]).all()
+    assert np.isfinite(watermark).all()
+
+
+@settings(FIXED, max_examples=10)
+@given(events, events, st.data())
+def test_neither_does_a_restored_context(before: list[Row], rows: list[Row], data: st.DataObject) -> None:
+    learnt = fresh()
+    run([event(START), *before], learnt)
+    cuts = data.draw(st.lists(st.integers(0, len(rows)), max_size=6))
+    contexts = [fresh(), fresh()]
+    for context in contexts:
+        context.restore(learnt.dump())
+    for one, other in zip(joined(contexts[0], rows, []), joined(contexts[1], rows, cuts), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def steady(n: int, gap: float = 1.0, **kwargs: object) -> list[Row]:
+    return [event(START + i * gap, **kwargs) for i in range(n)]  # type: ignore[arg-type]  # same keywords
+
+
+def requests(n: int, steps: Sequence[str] = ("begin", "work", "commit"), start: float = START) -> list[Row]:
+    """Requests one after the other, 20 s apart, each with a step every second."""
+    return [
+        event(start + 20.0 * i + j, f"{step} it", entity=f"r{start:.0f}-{i}")
+        for i in range(n)
+        for j, step in enumerate(steps)
+    ]
+
+
+def odd_one(usual: list[Row], odd: Row, feature: str) -> tuple[float, float]:
+    """The feature of the last usual event and of an odd one after it."""
+    column = values(run([*usual, odd]), feature, EVENT)
+    return float(column[-2]), float(column[-1])
+
+
+@pytest.mark.parametrize("feature", ["template_in_source", "template_overall", "template_age", "rarest_word"])
+def test_a_new_message_is_new(feature: str) -> None:
+    usual, odd = odd_one(steady(2000), event(START + 2000.0, "disk corrupted"), feature)
+    assert usual < 1.2  # one of three words is not rarer than that
+    assert odd > 3.0
+
+
+def test_a_source_that_says_something_new_after_something() -> None:
+    usual = [event(START + i, ("ping sent", "pong came")[i % 2]) for i in range(400)]
+    low, high = odd_one(usual, event(START + 400.0, "pong came"), "source_transition")
+    assert low < 0.5 < 4.0 < high
+
+
+def test_an_entity_that_goes_another_way() -> None:
+    usual = requests(200)
+    at = START + 4000.0
+    odd = [event(at, "begin it", entity="odd"), event(at + 1.0, "commit it", entity="odd")]
+    column = values(run([*usual, *odd]), "entity_transition", EVENT)
+    assert column[-4] < 0.1
+    assert column[-1] > 4.0
+
+
+def test_an_entity_that_repeats_itself() -> None:
+    at = START + 4000.0
+    odd = [event(at + i, "begin it", entity="odd") for i in range(2)]
+    assert values(run([*requests(200), *odd]), "entity_repeats", EVENT)[-1] > 4.0
+
+
+def test_an_entity_that_pauses() -> None:
+    at = START + 4000.0
+    odd = [event(at, "begin it", entity="odd"), event(at + 40.0, "work it", entity="odd")]
+    column = values(run([*requests(200), *odd]), "entity_gap", EVENT)
+    assert column[-4] < 1.0
+    assert column[-1] > 4.0
+
+
+def test_an_entity_that_ends_early_shows_it_when_it_ends() -> None:
+    at = START + 4000.0
+    odd = [event(at, "begin it", entity="odd"), event(at + 1.0, "work it", entity="odd")]
+    rows = run([*requests(200), *odd, *requests(2, start=at + 100.0)])
+    ends = np.flatnonzero(rows.trigger == ENTITY_END)
+    (last,) = [row for row in ends if rows.name(int(row)) == "odd"]
+    usual = ends[100]
+    for feature in ("unexpected_end", "missing_templates", "entity_path"):
+        assert values(rows, feature)[usual] < 0.2, feature
+        assert values(rows, feature)[last] > 4.0, feature
+    assert values(rows, "entity_counts")[last] > values(rows, "entity_counts")[usual]
+    assert rows.time[last] == at + 1.0 + 60.0
+
+
+def test_an_entity_that_takes_long() -> None:
+    at = START + 4000.0
+    odd = [
+        event(at + gap, f"{step} it", entity="odd")
+        for gap, step in ((0, "begin"), (50, "work"), (100, "commit"))
+    ]
+    rows = run([*requests(200), *odd, *requests(2, start=at + 300.0)])
+    (last,) = [row for row in np.flatnonzero(rows.trigger == ENTITY_END) if rows.name(int(row)) == "odd"]
+    assert values(rows, "entity_duration")[last] > 2.0
+
+
+@pytest.mark.parametrize(
+    ("feature", "severity"), [("template_burst", 9), ("source_burst", 9), ("error_burst", 17)]
+)
+def test_a_burst(feature: str, severity: int) -> None:
+    rng = np.random.default_rng(0)
+    usual = [event(float(START + 5.0 * i + rng.random()), severity=severity) for i in range(800)]
+    burst = [event(START + 4000.0 + 0.05 * i, severity=severity) for i in range(200)]
+    column = values(run([*usual, *burst]), feature, EVENT)
+    assert np.quantile(column[400:800], 0.9) < 0.2
+    assert column[800:].max() > 1.0
+
+
+def test_a_source_that_falls_silent_while_others_speak() -> None:
+    both = sorted(steady(300) + steady(300, source="other", message="other says"), key=lambda row: row[0])
+    alone = [event(START + 300.0 + i, source="other", message="other says") for i in range(100)]
+    context = fresh()
+    batch = EventBatch.of([*both, *alone])
+    rows = context.update(batch)
+    (silent,) = np.flatnonzero(rows.trigger == SILENCE)
+    assert context.names(batch, rows)[silent] == ("s", "")
+    assert values(rows, "source_silence")[silent] > 4.0
+    assert rows.time[silent] < START + 320.0
+    assert not values(rows, "source_silence", EVENT).any()
+
+
+def test_when_nobody_speaks_nobody_is_silent() -> None:
+    assert (run([*steady(300), event(START + 9000.0)]).trigger == EVENT).all()
+
+
+def test_levels() -> None:
+    rows = run([*steady(500), event(START + 500.0, severity=17), event(START + 501.0, severity=21)])
+    assert values(rows, "severity_rank").tolist()[-3:] == [0.0, 6.0, 9.0]
+    assert values(rows, "severity_in_source")[-2] > 4.0
+    assert values(rows, "severity_in_source")[-3] < 0.1
+
+
+def test_parameters() -> None:
+    rng = np.random.default_rng(0)
+    took = [event(START + i, f"took {t:.1f}ms") for i, t in enumerate(rng.normal(30.0, 3.0, 400).tolist())]
+    low, high = odd_one(took, event(START + 400.0, "took 9000.0ms"), "parameter_outlier")
+    assert low < 3.0
+    assert high > 4.0
+    slower = [
+        event(START + 400.0 + i, f"took {t:.1f}ms") for i, t in enumerate(rng.normal(36.0, 3.0, 30).tolist())
+    ]
+    shift = values(run([*took, *slower]), "parameter_shift")
+    assert shift[100:400].max() < 2.0 * shift[400:].max()
+    assert shift[400:].max() > 3.0
+    attribute = [event(START + i, numbers={"ms": float(i % 7) + 20.0}) for i in range(200)]
+    low, high = odd_one(attribute, event(START + 200.0, numbers={"ms": 1e6}), "parameter_outlier")
+    assert low < 2.0
+    assert high > 4.0
+    zones = [event(START + i, f"zone eu{i % 3} ready") for i in range(400)]
+    low, high = odd_one(zones, event(START + 400.0, "zone us9 ready"), "parameter_new")
+    assert low < 2.0
+    assert high > 4.0
+    identifiers = [event(START + i, f"job j{i} ready") for i in range(400)]
+    assert odd_one(identifiers, event(START + 400.0, "job j999999 ready"), "parameter_new")[1] == 0.0
+
+
+def test_one_time_decades_ahead_does_not_move_the_watermark_but_many_do() -> None:
+    context = fresh()
+    run(steady(10), context)
+    far = START + 40 * 365 * 86_400.0
+    for _ in range(FUTURE_WITNESSES):
+        run([event(far)], context)
+        assert context.watermark == START + 9.0
+    run([event(far)], context)
+    assert context.watermark == far
+
+
+def test_events_without_a_time_take_that_of_the_stream() -> None:
+    context = fresh()
+    rows = run([event(math.nan), event(START), event(math.nan), event(START + 5.0)], context)
+    assert rows.time.tolist() == [0.0, START, START, START + 5.0]
+    assert math.isnan(fresh().watermark)
+    assert context.watermark == START + 5.0
+
+
+def test_memory_is_bounded_whatever_comes() -> None:
+    context = fresh(1e9)
+    sizes = [table.nbytes for table in context.state]
+    words = ["".join(chr(97 + int(digit)) for digit in str(i)) for i in range(40_000)]
+    run([event(START + i, word, source=word, entity=word) for i, word in enumerate(words)], context)
+    assert [table.nbytes for table in context.state] == sizes
+    run(steady(1), context)
+    assert len(context._known_sources) <= SOURCES + 1
+
+
+def test_more_ends_than_events_and_waiting_entities_together() -> None:
+    context = fresh(10.0)
+    run([event(START, entity=f"first{i}") for i in range(3 * ENTITIES)], context)
+    waiting = int((context.state.entities["waiting"] != 0).sum())
+    assert waiting > 0.98 * ENTITIES  # names that count up spread over all buckets
+    later = [event(START + 1000.0 * (i + 1), entity=f"later{i}") for i in range(20_000)]
+    rows = run(later, context)  # every event ends the entity of the one before
+    assert (rows.trigger == ENTITY_END).sum() == waiting + len(later) - 1
+    assert len(rows) > len(later) + ENTITIES + SOURCES
+
+
+def test_names_of_silent_sources_survive_a_flood_of_new_ones() -> None:
+    context = fresh()
+    flood = [event(START + i / 100, source=f"new{i}") for i in range(3 * 4 * SOURCES)]
+    batch = EventBatch.of([*flood, *(event(START + 200.0 + i, source="steady") for i in range(100))])
+    rows = context.update(batch)
+    assert all(source for source, _ in context.names(batch, rows))
+
+
+def test_a_restored_context_goes_on_at_another_time() -> None:
+    usual = requests(200)
+    learnt = fresh()
+    run(usual, learnt)
+    resumed = fresh()
+    resumed.restore({name: array.copy() for name, array in learnt.dump().items()})
+    year = 365 * 86_400.0
+    rows = run(requests(5, start=START + year), resumed)
+    events_only = rows.x[rows.trigger == EVENT]
+    for feature in ("template_in_source", "rarest_word", "entity_transition", "template_age"):
+        assert events_only[:, NAMES.index(feature)].max() < 2.0, feature
+    assert not (rows.trigger == SILENCE).any()
+    odd = run([event(START + year + 100.0, "disk corrupted")], resumed)
+    assert values(odd, "template_in_source")[-1] > 3.0
+
+
+@pytest.mark.parametrize("name", sorted(fresh().dump()))
+def test_damaged_arrays_are_refused(name: str) -> None:
+    context = fresh()
+    run(requests(5), context)
+    good = context.dump()
+    bad = [np.zeros((2, 3), np.float32), good[name].astype(np.int64), good[name][:-1], None]
+    if name.endswith(".slots"):
+        bad.append(np.full(len(good[name]), 1 << 30, np.int32))
+        bad.append(np.full(len(good[name]), -1, np.int32))
+    if name == "clock" or name == "moments.records":
+        bad.append(np.full_like(good[name], 255))  # not a number, as floats
+    for array in bad:
+        arrays = {key: value for key, value in good.items() if key != name}
+        if array is not None:
+            arrays[name] = array
+        with pytest.raises(ValueError, match="context"):
+            fresh().restore(arrays)
+
+
+def test_feature_names_fit_the_kernel() -> None:
+    from models.context import kernel as context_kernel
+
+    columns = [name for name in vars(context_kernel) if name.startswith("F_")]
+    assert len(columns) == len(NAMES) == context_module.WIDTH
