@@ -78,7 +78,7 @@ def _devices(settings: Settings, bundle: Bundle) -> Iterator[Check]:
             advice = "Only needed where `device` names it."
             yield Check("warn", f"device {timing.name}", timing.problem, advice)
     try:
-        choice = choose(settings.device, spec, weights, settings.evaluate_batch, settings.shots)
+        choice = choose(spec, weights, settings.evaluate_options())
     except DeviceError as error:
         yield Check("fail", "device", str(error), "Correct `device` or `shots`.")
     else:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Sequence
 
 from agents.incidents import Incidents
 from models.bundle import Bundle
-from models.circuits.choice import BATCH
 from models.detector import Evaluator, Score
+from models.options import EvaluateOptions
 from schemas.alert import Alert, Driver, Scores, fingerprint
 from schemas.events import severity_text
 from schemas.salient import SalientEvent
@@ -50,17 +50,13 @@ class SalientEvaluation:
     def __init__(
         self,
         bundle: Bundle,
-        device: str = "auto",
-        false_alarm_rate: float | None = None,
-        resolve_after: float = 300.0,
-        batch: int = BATCH,
-        shots: int | None = None,
+        options: EvaluateOptions = EvaluateOptions(),
         on_device_failure: Callable[[str], None] = lambda device: None,
     ) -> None:
         self._bundle = bundle
-        self._evaluator = Evaluator(bundle, device, batch, shots, on_device_failure)
-        self._rate = bundle.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
-        self._resolve_after = resolve_after
+        self._evaluator = Evaluator(bundle, options, on_device_failure)
+        self._rate = options.false_alarm_rate or bundle.false_alarm_rate
+        self._resolve_after = options.resolve_after
         self._shards: dict[int, dict[tuple[str, int], _Origin]] = {}
         # Told of every score, also of those that raise no alert; replay holds them against labels.
         self.on_scores: Callable[[Sequence[SalientEvent], Sequence[Score]], None] | None = None

@@ -17,9 +17,11 @@ from models.bundle import Bundle
 from models.detector import Score
 from models.evaluation import Evaluation
 from models.labels import Labels
+from models.options import EvaluateOptions
 from models.warm_up import warm_up
 from schemas.alert import Alert
-from schemas.formats.detection import Decoded, ReadOptions, TopicDecoder
+from schemas.formats.detection import Decoded, TopicDecoder
+from schemas.formats.options import ReadOptions
 from schemas.salient import SalientEvent
 
 MOST_ENTITIES: Final = 2_000_000  # told apart, in about 150 MB; metrics.json says when there were more
@@ -101,24 +103,18 @@ class Replay:
         bundle: Bundle,
         options: ReadOptions,
         labels: Labels | None = None,
-        device: str = "auto",
-        false_alarm_rate: float | None = None,
-        resolve_after: float = 300.0,
-        shots: int | None = None,
+        evaluate: EvaluateOptions = EvaluateOptions(),
     ) -> None:
         self.bundle = bundle
         self.totals = Totals()
         self.evaluation = SalientEvaluation(
             bundle,
-            device,
-            false_alarm_rate,
-            resolve_after,
-            shots=shots,
+            evaluate,
             on_device_failure=lambda failed: self.totals.device_failures.update([failed]),
         )
         self._options = options
         self._partitions: dict[tuple[str, int], PartitionTriage] = {}
-        self._figures = Evaluation(labels or Labels(), false_alarm_rate or bundle.false_alarm_rate)
+        self._figures = Evaluation(labels or Labels(), evaluate.false_alarm_rate or bundle.false_alarm_rate)
         self._labelled = labels is not None
         if self._labelled:
             self.evaluation.on_scores = self._score_salient

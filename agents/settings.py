@@ -14,7 +14,6 @@ import os
 import re
 import ssl
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,7 +35,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from schemas.formats.detection import ReadOptions
+from models.options import EvaluateOptions
+from schemas.formats.options import ReadOptions
 
 __all__ = ["ReadSettings", "Settings", "SettingsError", "load_settings"]
 
@@ -147,7 +147,8 @@ class Settings(BaseSettings):
         description="Alert when the p-value is at most this share; unset: the rate of the bundle.",
     )
     device: str = Field(
-        default="auto", description="Device that evaluates circuits; `qualm doctor` lists those present."
+        default=EvaluateOptions.device,
+        description="Device that evaluates circuits; `qualm doctor` lists those present.",
     )
     shots: int | None = Field(
         default=None,
@@ -156,12 +157,15 @@ class Settings(BaseSettings):
         description="Estimate circuits from so many shots; the device must draw them. Unset: exact.",
     )
     resolve_after_seconds: float = Field(
-        default=300.0,
+        default=EvaluateOptions.resolve_after,
         gt=0,
         description="An incident is resolved after this much event time without a new alert.",
     )
     evaluate_batch: int = Field(
-        default=1024, ge=1, le=65_536, description="Salient events that evaluate scores at once, at most."
+        default=EvaluateOptions.batch,
+        ge=1,
+        le=65_536,
+        description="Salient events that evaluate scores at once, at most.",
     )
     fetch_records: int = Field(
         default=4096, ge=1, le=100_000, description="Records that one batch holds, at most."
@@ -254,24 +258,29 @@ class Settings(BaseSettings):
             self.read_options(name)
         return self
 
-    def read_options(self, topic: str, trained: Mapping[str, Any] | None = None) -> ReadOptions:
-        """How records of a topic are read.
+    def read_options(self, topic: str, trained: ReadOptions | None = None) -> ReadOptions:
+        """How records of a topic are read: as in training, overridden by the settings, and these by those of
+        the topic.
 
         Args:
             topic: name of the input topic.
-            trained: the options that the bundle was trained with; used wherever nothing is set.
+            trained: the options that the bundle was trained with.
 
         Raises:
-            ValueError: a pattern is not valid; the text says which and why.
+            SettingsError: options contradict each other, or a pattern is not valid; says which and why.
         """
-        names = ReadSettings.model_fields
-        options = {
-            name: value for name, value in (trained or {}).items() if name in names and value is not None
-        }
-        options |= {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        if topic in self.read:
-            options |= self.read[topic].model_dump(exclude_none=True)
-        return ReadOptions(**options)
+        general = {name: getattr(self, name) for name in ReadSettings.model_fields}
+        try:
+            options = (trained or ReadOptions()).override(general)
+            return options.override(self.read[topic].model_dump()) if topic in self.read else options
+        except ValueError as error:
+            raise SettingsError(f"reading {topic or 'logs'}: {error}") from None
+
+    def evaluate_options(self) -> EvaluateOptions:
+        """How salient events are evaluated."""
+        return EvaluateOptions(
+            self.device, self.shots, self.evaluate_batch, self.false_alarm_rate, self.resolve_after_seconds
+        )
 
     def dead_letter_topic(self, topic: str) -> str:
         """The topic that takes the records of ``topic`` that cannot be used."""

@@ -7,10 +7,12 @@ from typing import Final
 from agents.inputs.inputs import InputError, Inputs, writable
 from models.bundle import MANIFEST, Bundle
 from models.labels import Labels
+from models.options import TrainingOptions
 from models.training.rows import build
-from models.training.train import FAULT_WEIGHT, FIT_SHARE, TrainingOptions, train
+from models.training.train import train
 from schemas.events import EventBatch
-from schemas.formats.detection import ReadOptions, TopicDecoder
+from schemas.formats.detection import TopicDecoder
+from schemas.formats.options import ReadOptions
 
 MOST_EVENTS: Final = 5_000_000  # held in memory at once, about 1 KB each
 Progress = Callable[[str, int, int], None]
@@ -59,12 +61,5 @@ def run_training(
             f"{out}: no bundle can be written there: {error.strerror}; choose another --out"
         ) from None
     events = read_events(inputs, reading, progress)
-    remembered = {
-        "format": reading.format,
-        "line": reading.line,
-        "entity_field": reading.entity_field,
-        "entity_pattern": reading.entity_pattern,
-        "source_field": reading.source_field,
-    }
-    rows = build(events, labels, options.seed, FIT_SHARE, FAULT_WEIGHT, options.cold, remembered, progress)
+    rows = build(events, labels, reading, options, progress)
     return train(rows, options, progress).save(out)

@@ -56,11 +56,7 @@ class Worker:
         if settings.role != "triage":
             self._evaluation = SalientEvaluation(
                 bundle,
-                settings.device,
-                settings.false_alarm_rate,
-                settings.resolve_after_seconds,
-                settings.evaluate_batch,
-                settings.shots,
+                settings.evaluate_options(),
                 lambda device: metrics.DEVICE_FAILURES.labels(device).inc(),
             )
             log.info("Circuits run on %s: %s", self._evaluation.device, self._evaluation.reason)
@@ -139,7 +135,7 @@ class Worker:
     def _partition(self, batch: RecordBatch) -> PartitionTriage:
         tp = TP(batch.topic, batch.partition)
         if tp not in self._partitions:
-            options = self._settings.read_options(batch.topic, self._bundle.manifest.reading)
+            options = self._settings.read_options(batch.topic, self._bundle.manifest.read_options())
             triage = PartitionTriage(self._bundle, TopicDecoder(options), batch.topic, batch.partition)
             self._partitions[tp] = triage
         return self._partitions[tp]

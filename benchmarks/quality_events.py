@@ -13,6 +13,7 @@ from models.circuits.devices import COMPILED
 from models.detector import Score
 from models.evaluation import figures, interval
 from models.labels import Labels
+from models.options import EvaluateOptions
 from schemas.salient import SalientEvent
 
 
@@ -23,7 +24,8 @@ class QualityReplay(Replay):
     """
 
     def __init__(self, bundle: Bundle, labels: Labels, rate: float | None) -> None:
-        super().__init__(bundle, bundle.manifest.read_options(), labels, COMPILED, rate)
+        options = EvaluateOptions(COMPILED, false_alarm_rate=rate)
+        super().__init__(bundle, bundle.manifest.read_options(), labels, options)
         self.salient: list[SalientEvent] = []
 
     @property

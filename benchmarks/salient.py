@@ -11,7 +11,8 @@ from agents.inputs.inputs import Inputs
 from agents.triage import PartitionTriage, TriageOutput
 from models.bundle import Bundle
 from models.detector import Triage
-from schemas.formats.detection import ReadOptions, TopicDecoder
+from schemas.formats.detection import TopicDecoder
+from schemas.formats.options import ReadOptions
 
 _SEED, _SECONDS = 7, 1200.0  # of the simulated services; the default bundle was trained on another seed
 

@@ -25,7 +25,7 @@ from models.heads.calibration import Calibration
 from models.heads.density import DensityMatrices
 from models.heads.twin import twin_size
 from models.int8.onnx_model import OnnxModel
-from schemas.formats.detection import ReadOptions
+from schemas.formats.options import ReadOptions
 
 FORMAT: Final = 2
 MANIFEST: Final = "bundle.json"
@@ -78,9 +78,11 @@ class Manifest(BaseModel):
         return CircuitSpec(self.wires, self.layers, self.preset)
 
     def read_options(self) -> ReadOptions:
-        """How lines were read in training."""
-        options: dict[str, Any] = {name: value for name, value in self.reading.items() if value is not None}
-        return ReadOptions(**options)
+        """How lines were read in training. Raises ValueError for what no training wrote."""
+        unknown = self.reading.keys() - ReadOptions().remembered().keys()
+        if unknown:
+            raise ValueError(f"reading holds unknown options: {', '.join(sorted(unknown))}")
+        return ReadOptions().override(self.reading)
 
 
 class _Header(BaseModel):
@@ -192,6 +194,12 @@ def _manifest(path: Path, text: bytes) -> Manifest:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise BundleError(f"{path}: {MANIFEST} is not a qualm bundle ({where}: {first['msg']})") from None
+    try:
+        manifest.read_options()
+    except ValueError as error:
+        raise BundleError(
+            f"{path}: {MANIFEST} says how lines are read, and that cannot work: {error}"
+        ) from None
     if tuple(manifest.features) != NAMES:
         raise BundleError(f"{path}: trained on other features than this qualm computes; train it again")
     return manifest

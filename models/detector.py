@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle import ENCODER, READOUT, READOUT_FLOAT, SCORES, TWIN_READOUT, Bundle
-from models.circuits.choice import BATCH
 from models.circuits.compiled import CompiledCircuit, not_compiled
 from models.circuits.runner import CircuitRunner
 from models.context.context import Context, Names, Rows
@@ -20,6 +19,7 @@ from models.heads.open_wires import open_wires
 from models.heads.prefilter import prefilter_logit
 from models.heads.twin import Twin
 from models.int8.onnx_model import OnnxModel
+from models.options import EvaluateOptions
 from schemas.events import EventBatch
 from schemas.salient import EXAMPLE_CHARS, SalientEvent, Trigger, event_id
 
@@ -198,20 +198,18 @@ class Score:
 class Evaluator:
     """Circuit and readouts over micro-batches of salient events.
 
-    device, batch, shots and on_failure are those of models.circuits.runner.CircuitRunner.
+    options and on_failure are those of models.circuits.runner.CircuitRunner.
     """
 
     def __init__(
         self,
         bundle: Bundle,
-        device: str = "auto",
-        batch: int = BATCH,
-        shots: int | None = None,
+        options: EvaluateOptions = EvaluateOptions(),
         on_failure: Callable[[str], None] = lambda device: None,
     ) -> None:
         spec = bundle.manifest.spec
         weights = bundle.weights["circuit.weights"]
-        self._circuit = CircuitRunner(spec, weights, device, batch, shots, on_failure)
+        self._circuit = CircuitRunner(spec, weights, options, on_failure)
         self._bundle = bundle
         self._twin = Twin(spec, bundle.weights["twin.weights"])
         self._density = DensityMatrices.from_arrays(bundle.weights, spec.wires)

@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from agents.settings import Settings
     from models.bundle import Bundle
-    from schemas.formats.detection import ReadOptions
+    from schemas.formats.options import ReadOptions
 
 Command = Callable[..., Any]
 
@@ -44,26 +44,11 @@ def reading_options(command: Command) -> Command:
     return command
 
 
-def _reading(remembered: Mapping[str, str | None], given: Mapping[str, Any]) -> "ReadOptions":
+def _reading(remembered: "ReadOptions", given: Mapping[str, Any]) -> "ReadOptions":
     """What the command line says about reading, and where it says nothing, what the bundle remembers."""
-    from schemas.formats.detection import ReadOptions
-
-    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if "format_" in chosen:
-        chosen["format"] = chosen.pop("format_")
-    # What is given replaces what would contradict it, or be preferred to it.
-    replaced = set(chosen)
-    if chosen.get("format") in ("json", "otlp"):
-        replaced.add("line")
-    if "line" in chosen:
-        replaced.add("format")
-    if "entity_pattern" in chosen:
-        replaced.add("entity_field")
-    for name, value in remembered.items():
-        if value is not None and name not in replaced:
-            chosen[name] = value
+    chosen = {"format" if name == "format_" else name: value for name, value in given.items()}
     try:
-        return ReadOptions(**chosen)
+        return remembered.override(chosen)
     except ValueError as error:
         _fail(error)
 
@@ -207,9 +192,10 @@ def train(
     from agents.progress import progress_bars
     from agents.train import run_training
     from models.bundle import BundleError
-    from models.training.train import TrainingOptions
+    from models.options import TrainingOptions
+    from schemas.formats.options import ReadOptions
 
-    how = _reading({}, reading)
+    how = _reading(ReadOptions(), reading)
     options = TrainingOptions(
         seed=seed,
         wires=wires,
@@ -317,13 +303,17 @@ def replay(
     from agents.inputs.inputs import InputError, Inputs
     from models.bundle import Bundle, BundleError
     from models.circuits.devices import DeviceError
+    from models.options import EvaluateOptions
 
     try:
         loaded = Bundle.load(bundle) if bundle else Bundle.default()
-        how = _reading(loaded.manifest.reading, reading)
+        how = _reading(loaded.manifest.read_options(), reading)
         outputs = ReplayOutputs(metrics, alerts, report, as_json)
         logs = Inputs(inputs, _settings())
-        run_replay(logs, loaded, how, labels, device, false_alarm_rate, resolve_after, shots, outputs)
+        options = EvaluateOptions(
+            device, shots, false_alarm_rate=false_alarm_rate, resolve_after=resolve_after
+        )
+        run_replay(logs, loaded, how, labels, options, outputs)
     except (InputError, BundleError, DeviceError, ValueError, OSError) as error:
         _fail(error)
 

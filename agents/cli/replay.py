@@ -18,8 +18,9 @@ from agents.replay import Replay, is_new
 from agents.report import ALERTS, printable, render
 from models.bundle import Bundle
 from models.circuits.devices import COMPILED
+from models.options import EvaluateOptions
 from schemas.alert import Alert, rfc3339
-from schemas.formats.detection import ReadOptions
+from schemas.formats.options import ReadOptions
 
 SHOWN: Final = 10
 
@@ -39,10 +40,7 @@ def run_replay(
     bundle: Bundle,
     reading: ReadOptions,
     labels: Path | None,
-    device: str,
-    false_alarm_rate: float | None,
-    resolve_after: float,
-    shots: int | None,
+    options: EvaluateOptions,
     outputs: ReplayOutputs,
 ) -> None:
     """Replay, write the files, print the figures.
@@ -53,7 +51,7 @@ def run_replay(
     for path in (outputs.metrics, outputs.alerts, outputs.report):
         if path:
             writable(path)
-    replay = Replay(bundle, reading, known, device, false_alarm_rate, resolve_after, shots)
+    replay = Replay(bundle, reading, known, options)
     first = _run(replay, inputs, outputs)
     if not replay.totals.events:
         raise InputError(_nothing(inputs.records, replay.totals.dead_letters))

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from models.circuits.compiled import CompiledCircuit, not_compiled
 from models.circuits.devices import COMPILED, DEVICES, NAMES, DeviceError, problem
 from models.circuits.spec import CircuitSpec
+from models.options import EvaluateOptions
 
-BATCH: Final = 1024  # events at once that a choice is made for, unless the settings say otherwise
 # A QNode takes longer than this for each gate however fast its device: lightning.qubit, the fastest, takes
 # 30 us (docs/performance.md: 2.4 ms for the 80 gates of 8 wires). What the compiled circuit does in less, no
 # device can do faster.
@@ -45,7 +45,7 @@ class DeviceChoice:
 
 
 def choose(
-    name: str, spec: CircuitSpec, weights: NDArray[np.generic], batch: int = BATCH, shots: int | None = None
+    spec: CircuitSpec, weights: NDArray[np.generic], options: EvaluateOptions = EvaluateOptions()
 ) -> DeviceChoice:
     """The device for a circuit and batches of some size, by name or "auto".
 
@@ -54,6 +54,7 @@ def choose(
     wires. Raises DeviceError for an unknown name, for shots of a device that draws none, and where no device
     can be used.
     """
+    name, batch, shots = options.device, options.batch, options.shots
     if name not in NAMES:
         raise DeviceError(f"no device {name!r}; there are {', '.join(NAMES)}")
     if shots is not None and (name not in DEVICES or not DEVICES[name].shots):
@@ -76,7 +77,7 @@ def choose(
     return DeviceChoice(best.name, f"fastest for {batch:,} events of {spec.wires} wires: {measured}")
 
 
-def time_devices(spec: CircuitSpec, weights: NDArray[np.generic], batch: int = BATCH) -> list[Timing]:
+def time_devices(spec: CircuitSpec, weights: NDArray[np.generic], batch: int) -> list[Timing]:
     """Every device, with half of the wires open, 12 at most. Takes seconds."""
     return [time_device(name, spec, weights, batch) for name in (COMPILED, *DEVICES)]
 

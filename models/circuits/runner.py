@@ -7,10 +7,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.circuits.choice import BATCH, Evaluate, choose, first_line, on_device
+from models.circuits.choice import Evaluate, choose, first_line, on_device
 from models.circuits.compiled import not_compiled
 from models.circuits.devices import COMPILED, DeviceError, problem
 from models.circuits.spec import CircuitSpec, check_range, check_shape, checked_weights
+from models.options import EvaluateOptions
 
 log = logging.getLogger("qualm.circuits")
 # By speed: Aer takes tens of milliseconds a circuit, and tensor networks seconds where many wires are open.
@@ -31,14 +32,12 @@ class CircuitRunner:
         self,
         spec: CircuitSpec,
         weights: NDArray[np.generic],
-        device: str = "auto",
-        batch: int = BATCH,
-        shots: int | None = None,
+        options: EvaluateOptions = EvaluateOptions(),
         on_failure: Callable[[str], None] = lambda device: None,
     ) -> None:
-        self._spec, self._weights, self._shots = spec, checked_weights(spec, weights), shots
+        self._spec, self._weights, self._shots = spec, checked_weights(spec, weights), options.shots
         self._on_failure = on_failure
-        choice = choose(device, spec, self._weights, batch, shots)
+        choice = choose(spec, self._weights, options)
         self.device, self.reason = choice.name, choice.reason
         self._next = [name for name in ORDER if name != choice.name]
         self._evaluate = self._opened()

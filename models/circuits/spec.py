@@ -8,10 +8,11 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from models.options import PRESETS
+
 MAX_WIRES: Final = 64  # what schemas/salient.py carries
 MAX_STATE_WIRES: Final = 24  # open wires for a state vector: 2^24 complex amplitudes are 256 MB
 MAX_LAYERS: Final = 64
-PRESETS: Final = ("sparse", "reuploading", "threshold")
 THRESHOLD: Final = 0.1  # of the preset "threshold": a wire acts when the size of its input is above this
 _INITIAL_SCALE: Final = (
     0.3  # rad; small angles keep gradients alive at the start (Grant et al., Quantum 3, 214, 2019)

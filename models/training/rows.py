@@ -13,10 +13,14 @@ from models.context.context import Context, Names, Rows
 from models.context.kernel import EVENT, SILENCE
 from models.context.templates import TemplateMiner, find_merges, mask
 from models.labels import Labels
+from models.options import TrainingOptions
 from models.training.faults import Faulty, inject
 from schemas.events import EventBatch
+from schemas.formats.options import ReadOptions
 
 BATCH: Final = 5000
+FIT_SHARE: Final = 0.7  # of the rows by time fit the weights, the others calibrate
+FAULT_WEIGHT: Final = 0.02  # of a synthetic fault, where there are labels
 WARM_UP: Final = 0.1  # share of the rows in which a young context is still learning what is usual
 TIMEOUTS: Final = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)  # s
 MIN_EVENTS: Final = 500
@@ -58,8 +62,8 @@ class TrainingRows:
     bags_fit: Bags
     entity_timeout: float
     merges: list[str]
-    context: Arrays
-    reading: dict[str, str | None]
+    learnt: Arrays
+    reading: ReadOptions
     summary: dict[str, Any]
 
 
@@ -93,14 +97,11 @@ def entity_timeout(events: EventBatch) -> float:
 def build(
     events: EventBatch,
     labels: Labels | None,
-    seed: int,
-    fit_share: float,
-    fault_weight: float,
-    cold: bool,
-    reading: dict[str, str | None],
+    reading: ReadOptions,
+    options: TrainingOptions,
     progress: Progress,
 ) -> TrainingRows:
-    """Rows of the events, and of those with faults, split by time at fit_share.
+    """Rows of the events, and of those with faults, split by time at FIT_SHARE; reading: how they were read.
 
     Raises ValueError for too few events.
     """
@@ -112,19 +113,19 @@ def build(
     context = Context(TemplateMiner(merges), timeout)
     names, rows = _features(context, events, "features", progress)
     x, trigger, time = _stacked(rows)
-    later = np.arange(len(x)) >= int(fit_share * len(x))
+    later = np.arange(len(x)) >= int(FIT_SHARE * len(x))
     cut = float(time[later][0])
-    young = np.arange(len(x)) < (0 if cold else int(WARM_UP * len(x)))
+    young = np.arange(len(x)) < (0 if options.cold else int(WARM_UP * len(x)))
     unit, truth = _units(names, time, labels)
     if labels is not None and not len(truth):
         raise ValueError(
             "no label names an entity of these events; check --entity-field and --entity-pattern"
         )
     normal = np.ones(len(x), bool) if labels is None else (unit >= 0) & ~truth[unit]
-    bags = _fault_bags(events, merges, timeout, seed, cut, progress)
+    bags = _fault_bags(events, merges, timeout, options.seed, cut, progress)
     if labels is not None:
         labelled = _labelled_bags(x, trigger, unit, truth, ~later & ~young)
-        bags = _join(labelled, replace(bags, weight=bags.weight * fault_weight))
+        bags = _join(labelled, replace(bags, weight=bags.weight * FAULT_WEIGHT))
     normal_fit, normal_calibration = normal & ~later & ~young, normal & later
     if not normal_fit.any() or not normal_calibration.any() or not len(bags):
         raise ValueError(

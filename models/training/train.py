@@ -2,11 +2,12 @@
 
 Without labels, the synthetic faults written into the events are what is to be found; with labels, the
 labelled entities are, and the faults count a little. Either way a positive is a bag of rows of which the
-highest counts. The first FIT_SHARE of the rows by time fit the weights, the rest calibrate the p-values.
+highest counts. The first part of the rows by time (rows.FIT_SHARE) fits the weights, the rest calibrates the
+p-values.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 import numpy as np
@@ -25,11 +26,10 @@ from models.heads.calibration import TRUSTED, Calibration
 from models.heads.density import DensityMatrices
 from models.heads.gate import OpenWiresTarget
 from models.heads.prefilter import prefilter_logit
+from models.options import TrainingOptions
 from models.training.network import Network
 from models.training.rows import Bags, TrainingRows
 
-FIT_SHARE: Final = 0.7
-FAULT_WEIGHT: Final = 0.02  # of a synthetic fault, where there are labels
 DEFAULT_RATE: Final = 1e-3
 NEGATIVES: Final = 20_000  # normal rows that fit the prefilter
 PREFILTER_STEPS: Final = 400
@@ -43,32 +43,6 @@ BAG_ROWS: Final = 4  # of a bag that reach the circuit in training, those with t
 CORRECTION_BY_FAULTS, CORRECTION_BY_LABELS = 1.0, 0.3
 FREEZE_ALPHA: Final = 0.5  # share of the steps after which alpha is frozen
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingOptions:
-    """What a user may choose.
-
-    seed; wires, layers and preset of the circuit; steps of gradient descent; salience_budget: share of rows
-    past the prefilter; open_wires: mean number over normal salient events that the gate is trained to;
-    false_alarm_rate: None for DEFAULT_RATE or, with labels, for the rate with the best F1 on the calibration
-    part; cold: the bundle starts without context, for systems other than the one it was trained on.
-    """
-
-    seed: int = 0
-    wires: int = 8
-    layers: int = 2
-    preset: str = "sparse"
-    steps: int = 400
-    salience_budget: float = 0.02
-    open_wires: float = 4.0
-    false_alarm_rate: float | None = None
-    cold: bool = False
-
-    @property
-    def spec(self) -> CircuitSpec:
-        """The circuit to train. Raises ValueError."""
-        return CircuitSpec(self.wires, self.layers, self.preset)
 
 
 def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> Bundle:
@@ -94,18 +68,22 @@ def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> B
     }
     models = network.models()
     wires, mask = InferenceGate(models, weights)(rows.x[hard])
-    weights |= _density(options.spec, weights["circuit.weights"], wires, mask)
+    weights |= _density(_spec(options), weights["circuit.weights"], wires, mask)
     reached = {"open_wires_reached": round(float(mask.sum(axis=1).mean()), 2)}
     manifest = Manifest(
         format=FORMAT, qualm="", features=list(NAMES), wires=options.wires, layers=options.layers,
         preset=options.preset, entity_timeout=rows.entity_timeout, salience_budget=options.salience_budget,
         prefilter_threshold=threshold, false_alarm_rate=options.false_alarm_rate or DEFAULT_RATE,
-        merges=rows.merges, reading=rows.reading,
+        merges=rows.merges, reading=rows.reading.remembered(),
         training={**asdict(options), **rows.summary, **reached},
         calibrated_on=int(rows.normal_calibration.sum()),
     )  # fmt: skip
-    bundle = Bundle(manifest, weights, {} if options.cold else rows.context, models)
+    bundle = Bundle(manifest, weights, {} if options.cold else rows.learnt, models)
     return _calibrated(bundle, rows, logit, options.false_alarm_rate)
+
+
+def _spec(options: TrainingOptions) -> CircuitSpec:
+    return CircuitSpec(options.wires, options.layers, options.preset)
 
 
 def _trusted(rows: TrainingRows, normal: NDArray[np.bool_], logit: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -188,7 +166,7 @@ def _fit_network(
     """Adam on both heads at once; normal rows and bags are drawn afresh for each step."""
     if not len(normal) or not len(bags):
         raise ValueError("nothing passes the prefilter: give more events, or a larger salience budget")
-    network = Network(options.spec, WIDTH, options.seed)
+    network = Network(_spec(options), WIDTH, options.seed)
     target = OpenWiresTarget(network.quantum.gate, min(options.open_wires, options.wires))
     optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps)

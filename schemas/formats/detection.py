@@ -4,62 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from schemas.events import EventBatch, Row
 from schemas.formats.errors import DecodeError
 from schemas.formats.json import JsonFormat, load
+from schemas.formats.options import Format, ReadOptions
 from schemas.formats.otlp import OtlpFormat, is_request
 from schemas.formats.patterns import entity_finder
-from schemas.formats.text import LinePattern, TextFormat
+from schemas.formats.text import TextFormat
 from schemas.timestamps import EARLIEST, LATEST
 
-__all__ = ["Decoded", "Format", "ReadOptions", "TopicDecoder"]
-
-Format = Literal["auto", "json", "otlp", "text"]
+__all__ = ["Decoded", "TopicDecoder"]
 
 TEXT_AFTER = 32
 """Records without any JSON object after which a topic is held to be text for good."""
-
-
-@dataclass(frozen=True)
-class ReadOptions:
-    """How the records of a topic are read.
-
-    Attributes:
-        format: ``json``, ``otlp`` or ``text``, or ``auto`` to tell it from the first records.
-        line: header of text lines, ``'<date> <time> <pid> <level> <logger>: <message>'``; implies text.
-        entity_field: field of the entity, dotted for one inside an object; preferred to the pattern.
-        entity_pattern: regular expression (RE2 syntax) searched in the first 4,096 characters of the message;
-            its first group, or the whole match, is the entity.
-        source_field: field of the source, preferred to the usual names.
-        max_record_bytes: larger records are not decoded.
-
-    Raises:
-        ValueError: an option that cannot work; the text says what to do.
-
-    """
-
-    format: Format = "auto"
-    line: str | None = None
-    entity_field: str | None = None
-    entity_pattern: str | None = None
-    source_field: str | None = None
-    max_record_bytes: int = 16 * 1024 * 1024
-
-    def __post_init__(self) -> None:
-        if self.format not in get_args(Format):
-            raise ValueError(f"format {self.format!r} is not known; use one of {', '.join(get_args(Format))}")
-        if self.line is not None:
-            if self.format in ("json", "otlp"):
-                raise ValueError(
-                    f"a line pattern describes text, but the format is {self.format}; give one of them"
-                )
-            LinePattern.compile(self.line)
-        if self.entity_pattern is not None:
-            entity_finder(self.entity_pattern)
-        if self.max_record_bytes < 1:
-            raise ValueError("max_record_bytes must be at least 1")
 
 
 @dataclass(slots=True)

@@ -21,8 +21,10 @@ from agents.settings import load_settings
 from agents.triage import PartitionTriage
 from models.bundle import SCORES, Bundle
 from models.labels import read_labels
+from models.options import EvaluateOptions
 from schemas.alert import Alert
-from schemas.formats.detection import ReadOptions, TopicDecoder
+from schemas.formats.detection import TopicDecoder
+from schemas.formats.options import ReadOptions
 
 DURATION = 400.0
 KEYS = {
@@ -62,7 +64,12 @@ def replayed(
     bundle: Bundle, logs: Path, labels: Path | None, device: str = "auto", **options: Any
 ) -> tuple[list[bytes], dict[str, Any]]:
     alerts: list[bytes] = []
-    replay = Replay(bundle, ReadOptions(), read_labels(labels) if labels else None, device, **options)
+    replay = Replay(
+        bundle,
+        ReadOptions(),
+        read_labels(labels) if labels else None,
+        EvaluateOptions(device, **options),
+    )
     inputs = Inputs([str(logs)], load_settings())
     replay.run(inputs, lambda alert: alerts.append(alert.encode()), lambda _: None)
     return alerts, replay.metrics()

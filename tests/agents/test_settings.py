@@ -6,6 +6,7 @@ import pytest
 
 from agents import settings as module
 from agents.settings import Settings, SettingsError, load_settings, unknown_variables
+from schemas.formats.options import ReadOptions
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -36,8 +37,9 @@ def test_file_named_by_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path
     found = load_settings()
     assert found.topics == ("a", "b")
     assert found.read_options("a").format == "auto"
-    assert found.read_options("b", {"format": "json", "entity_field": "id"}).format == "text"
-    assert found.read_options("b", {"entity_field": "id"}).entity_field == "id"
+    assert found.read_options("b", ReadOptions(format="json", entity_field="id")).format == "text"
+    assert found.read_options("b", ReadOptions(entity_field="id")).entity_field is None
+    assert found.read_options("a", ReadOptions(entity_field="id")).entity_field == "id"
 
 
 def test_lists_may_be_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:

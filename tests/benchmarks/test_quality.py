@@ -16,8 +16,8 @@ from benchmarks import quality_methods
 from benchmarks.quality import MOST_NOISY, run, show
 from models.bundle import SCORES, Bundle
 from models.labels import read_labels
-from models.training.train import TrainingOptions
-from schemas.formats.detection import ReadOptions
+from models.options import TrainingOptions
+from schemas.formats.options import ReadOptions
 
 pytestmark = [
     pytest.mark.skipif(find_spec(name) is None, reason="pip install 'qualm[aer]'")

@@ -15,7 +15,7 @@ from agents.replay import Replay
 from agents.settings import load_settings
 from models.bundle import Bundle
 from schemas.alert import Alert
-from schemas.formats.detection import ReadOptions
+from schemas.formats.options import ReadOptions
 from tests.integration.conftest import Broker
 
 DURATION = 300.0

@@ -17,15 +17,17 @@ from models.bundle import CONTEXT, ENCODER, FILES, MANIFEST, SCORES, WEIGHTS, Bu
 from models.context.features import NAMES
 from models.detector import Evaluator, Triage
 from models.labels import Labels
+from models.options import EvaluateOptions, TrainingOptions
 from models.training import train as training
 from models.training.rows import TrainingRows, build, chunks
-from models.training.train import FAULT_WEIGHT, FIT_SHARE, TrainingOptions, train
+from models.training.train import train
 from schemas.events import EventBatch
-from schemas.formats.detection import ReadOptions, TopicDecoder
+from schemas.formats.detection import TopicDecoder
+from schemas.formats.options import ReadOptions
 from schemas.salient import SalientEvent
 
 OPTIONS = TrainingOptions(seed=1, wires=4, layers=1, steps=10, salience_budget=0.1)
-READING: dict[str, str | None] = {"format": "json"}
+READING = ReadOptions(format="json")
 
 
 def simulated(seed: int = 5) -> EventBatch:
@@ -36,7 +38,7 @@ def simulated(seed: int = 5) -> EventBatch:
 
 
 def rows_of(labels: Labels | None = None) -> TrainingRows:
-    return build(simulated(), labels, 1, FIT_SHARE, FAULT_WEIGHT, False, READING, lambda *_: None)
+    return build(simulated(), labels, READING, OPTIONS, lambda *_: None)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -93,7 +95,7 @@ def test_labels_are_used(tmp_path: Path) -> None:
 def test_too_few_events_are_refused() -> None:
     few = next(chunks(simulated(), 100))
     with pytest.raises(ValueError, match="100 events are too few"):
-        build(few, None, 1, FIT_SHARE, FAULT_WEIGHT, False, READING, lambda *_: None)
+        build(few, None, READING, OPTIONS, lambda *_: None)
 
 
 def test_triage_does_not_depend_on_batches(bundle: Bundle, salient: list[SalientEvent]) -> None:
@@ -162,7 +164,10 @@ def test_every_preset_is_trained_saved_and_evaluated(rows: TrainingRows, tmp_pat
     made = train(rows, replace(OPTIONS, preset=preset, layers=2), lambda *_: None).save(tmp_path / preset)
     assert made.manifest.preset == preset
     scored = to_score(Triage(made, "t", 0).process(simulated(6)).salient)[:20]
-    ours, theirs = Evaluator(made, "compiled").score(scored), Evaluator(made, "default.qubit").score(scored)
+    ours, theirs = (
+        Evaluator(made, EvaluateOptions("compiled")).score(scored),
+        Evaluator(made, EvaluateOptions("default.qubit")).score(scored),
+    )
     for one, other in zip(ours, theirs, strict=True):
         assert one.scores == pytest.approx(other.scores, abs=1e-5)
     assert len({score.scores[SCORES.index("density")] for score in ours}) > 5
@@ -173,7 +178,7 @@ def test_more_wires_than_are_compiled_are_evaluated_on_a_device(rows: TrainingRo
     made = train(rows, options, lambda *_: None).save(tmp_path / "wide")
     failed: list[str] = []
     scored = to_score(Triage(made, "t", 0).process(simulated(6)).salient)[:3]
-    evaluator = Evaluator(made, "compiled", on_failure=failed.append)
+    evaluator = Evaluator(made, EvaluateOptions("compiled"), on_failure=failed.append)
     assert len(evaluator.score(scored)) == 3
     assert failed[0] == "compiled"
     assert evaluator.device != "compiled"
@@ -184,7 +189,10 @@ def test_devices_agree(bundle: Bundle, salient: list[SalientEvent], device: str)
     if device == "qiskit.aer":
         pytest.importorskip("pennylane_qiskit")
     scored = to_score(salient)[:20]
-    ours, theirs = Evaluator(bundle, "compiled").score(scored), Evaluator(bundle, device).score(scored)
+    ours, theirs = (
+        Evaluator(bundle, EvaluateOptions("compiled")).score(scored),
+        Evaluator(bundle, EvaluateOptions(device)).score(scored),
+    )
     for one, other in zip(ours, theirs, strict=True):
         assert one.scores == pytest.approx(other.scores, abs=1e-5)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from agents.cli.main import _reading, main
+from agents.cli.main import main
 
 COMMANDS = ("demo", "train", "replay", "worker", "simulate", "bench", "doctor")
 
@@ -202,17 +202,6 @@ def test_simulate_wants_one_place_to_write_to(tmp_path: Path) -> None:
         qualm("simulate", "--broker", "127.0.0.1:1", "--labels", tmp_path / "l"), "--labels goes with --out"
     )
     refused(qualm("simulate", "--out", tmp_path / "absent" / "x", "--duration", 1))
-
-
-def test_what_is_given_replaces_what_the_bundle_remembers() -> None:
-    remembered = {"format": "text", "line": "<date> <time> <message>", "entity_field": "request"}
-    kept = _reading(remembered, {"format_": None, "line": None})
-    assert (kept.line, kept.entity_field) == ("<date> <time> <message>", "request")
-    as_json = _reading(remembered, {"format_": "json"})
-    assert (as_json.format, as_json.line) == ("json", None)
-    by_pattern = _reading(remembered, {"entity_pattern": "r-[0-9]+"})
-    assert (by_pattern.entity_field, by_pattern.entity_pattern) == (None, "r-[0-9]+")
-    assert _reading({"format": "json"}, {"line": "<date> <message>"}).format == "auto"
 
 
 def test_doctor_answers_in_json_and_by_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,8 @@ from agents.demo.simulation import (
     write_file,
     write_labels,
 )
-from schemas.formats.detection import ReadOptions, TopicDecoder
+from schemas.formats.detection import TopicDecoder
+from schemas.formats.options import ReadOptions
 
 MINUTES = 60.0
 

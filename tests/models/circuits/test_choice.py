@@ -10,10 +10,11 @@ from models.circuits import choice as device_choice
 from models.circuits.choice import DeviceChoice, choose, time_devices
 from models.circuits.devices import DEVICES, DeviceError, installed
 from models.circuits.spec import PRESETS, CircuitSpec, initial_weights
+from models.options import EvaluateOptions
 
 
 def chosen(name: str, spec: CircuitSpec, batch: int = 64, shots: int | None = None) -> DeviceChoice:
-    return choose(name, spec, initial_weights(spec, 0), batch, shots)
+    return choose(spec, initial_weights(spec, 0), EvaluateOptions(name, shots, batch))
 
 
 def test_auto_takes_the_compiled_circuit_where_no_device_can_be_faster() -> None:

@@ -12,6 +12,7 @@ from models.circuits.compiled import CompiledCircuit
 from models.circuits.devices import DEVICES, DeviceError, installed
 from models.circuits.runner import ORDER, CircuitRunner
 from models.circuits.spec import CircuitSpec, initial_weights
+from models.options import EvaluateOptions
 
 SPEC = CircuitSpec(3, 1)
 WEIGHTS = initial_weights(SPEC, 0)
@@ -29,7 +30,7 @@ def test_every_device_gives_what_the_compiled_circuit_gives(device: str, preset:
         pytest.skip(installed()[device])
     spec = CircuitSpec(3, 2, preset)
     weights, (a, mask) = initial_weights(spec, 0), inputs(spec)
-    circuit = CircuitRunner(spec, weights, device)
+    circuit = CircuitRunner(spec, weights, EvaluateOptions(device))
     assert (circuit.device, circuit.reason) == (device, "named in the settings")
     result = circuit(a, mask)
     assert result.dtype == np.float32
@@ -41,7 +42,7 @@ def test_a_device_that_fails_mid_run_is_left_for_the_next(
 ) -> None:
     failed: list[str] = []
     a, mask = inputs(SPEC)
-    circuit = CircuitRunner(SPEC, WEIGHTS, "default.qubit", on_failure=failed.append)
+    circuit = CircuitRunner(SPEC, WEIGHTS, EvaluateOptions("default.qubit"), on_failure=failed.append)
     want = circuit(a, mask)
 
     def unplugged(*_: Any, **__: Any) -> None:
@@ -64,7 +65,7 @@ def test_a_device_that_gives_impossible_numbers_is_left(
     wrong: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a, mask = inputs(SPEC)
-    circuit = CircuitRunner(SPEC, WEIGHTS, "default.qubit")
+    circuit = CircuitRunner(SPEC, WEIGHTS, EvaluateOptions("default.qubit"))
     execute = qml.devices.DefaultQubit.execute
 
     def spoilt(self: Any, circuits: Any, execution_config: Any = None) -> Any:
@@ -80,7 +81,7 @@ def test_a_missing_device_is_replaced_and_named() -> None:
     if not installed()["lightning.gpu"]:
         pytest.skip("lightning.gpu works here, so nothing is missing")
     failed: list[str] = []
-    circuit = CircuitRunner(SPEC, WEIGHTS, "lightning.gpu", on_failure=failed.append)
+    circuit = CircuitRunner(SPEC, WEIGHTS, EvaluateOptions("lightning.gpu"), on_failure=failed.append)
     assert failed == ["lightning.gpu"]
     assert circuit.device == "compiled"
     assert "pip install 'qualm[gpu]'" in circuit.reason
@@ -90,12 +91,14 @@ def test_more_wires_than_can_be_compiled_fall_back_to_a_device() -> None:
     spec = CircuitSpec(14, 1)
     a, mask = inputs(spec, 3)
     failed: list[str] = []
-    circuit = CircuitRunner(spec, initial_weights(spec, 0), "compiled", on_failure=failed.append)
+    circuit = CircuitRunner(
+        spec, initial_weights(spec, 0), EvaluateOptions("compiled"), on_failure=failed.append
+    )
     result = circuit(a, mask)
     assert failed[0] == "compiled"
     assert circuit.device in ("lightning.gpu", "lightning.qubit")
     assert (result[~mask] == 1.0).all()
-    same = CircuitRunner(spec, initial_weights(spec, 0), "default.qubit")(a, mask)
+    same = CircuitRunner(spec, initial_weights(spec, 0), EvaluateOptions("default.qubit"))(a, mask)
     np.testing.assert_allclose(result, same, atol=1e-6)
 
 
@@ -105,7 +108,7 @@ def test_when_no_device_is_left_that_is_an_error(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(qml, "QNode", gone)
     spec = CircuitSpec(15, 1)
-    circuit = CircuitRunner(spec, initial_weights(spec, 0), "default.qubit")
+    circuit = CircuitRunner(spec, initial_weights(spec, 0), EvaluateOptions("default.qubit"))
     for _ in range(2):
         with pytest.raises(DeviceError, match=r"no device is left.*no simulators today"):
             circuit(*inputs(spec))
@@ -113,7 +116,7 @@ def test_when_no_device_is_left_that_is_an_error(monkeypatch: pytest.MonkeyPatch
 
 def test_bad_input_is_refused_and_blames_no_device() -> None:
     failed: list[str] = []
-    circuit = CircuitRunner(SPEC, WEIGHTS, "default.qubit", on_failure=failed.append)
+    circuit = CircuitRunner(SPEC, WEIGHTS, EvaluateOptions("default.qubit"), on_failure=failed.append)
     a, mask = inputs(SPEC)
     for value in (np.nan, np.inf, 1.5):
         wrong = a.copy()
@@ -130,8 +133,10 @@ def test_bad_input_is_refused_and_blames_no_device() -> None:
 
 def test_shots_are_drawn_alike_and_only_where_asked_for() -> None:
     a, mask = inputs(SPEC)
-    first, second = (CircuitRunner(SPEC, WEIGHTS, "lightning.qubit", shots=500) for _ in range(2))
-    exact = CircuitRunner(SPEC, WEIGHTS, "lightning.qubit")(a, mask)
+    first, second = (
+        CircuitRunner(SPEC, WEIGHTS, EvaluateOptions("lightning.qubit", shots=500)) for _ in range(2)
+    )
+    exact = CircuitRunner(SPEC, WEIGHTS, EvaluateOptions("lightning.qubit"))(a, mask)
     estimate = first(a, mask)
     assert (estimate == second(a, mask)).all()
     assert 0 < np.abs(estimate - exact).max() < 0.3

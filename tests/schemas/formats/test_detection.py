@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.events import EventBatch
-from schemas.formats.detection import TEXT_AFTER, Decoded, Format, ReadOptions, TopicDecoder
+from schemas.formats.detection import TEXT_AFTER, Decoded, TopicDecoder
+from schemas.formats.options import Format, ReadOptions
 
 NOW = 1_714_566_896.0
 GOOD = orjson.dumps({"time": NOW, "level": "info", "service": "pay", "message": "ok"})

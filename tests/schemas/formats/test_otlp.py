@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from schemas.formats.detection import Decoded, ReadOptions, TopicDecoder
+from schemas.formats.detection import Decoded, TopicDecoder
+from schemas.formats.options import ReadOptions
 
 NANOS = "1714566896500000000"
 TRACE = "5b8efff798038103d269b633813fc60c"

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.events import EventBatch
-from schemas.formats.detection import ReadOptions, TopicDecoder
+from schemas.formats.detection import TopicDecoder
+from schemas.formats.options import ReadOptions
 from schemas.formats.text import LinePattern
 
 HDFS = "<date> <time> <pid> <level> <logger>: <message>"
