@@ -7,15 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import orjson
 
 from agents.incidents import Incidents
+from agents.partitions import PartitionStates, TopicPartition
 from models.bundle import Bundle
-from models.detector import Evaluator, Score
+from models.context.features import Kind
+from models.detector import Evaluator
+from models.explanation import Explainer, Explanation
 from models.options import EvaluateOptions
+from models.scores import ALERTS_BY, PUBLISHED, EventScores, ScoreName
 from schemas.alert import Alert, Driver, Scores, fingerprint
 from schemas.events import severity_text
 from schemas.salient import SalientEvent
+from schemas.watermark import SalientMessage
 
 __all__ = ["SalientEvaluation"]
 
@@ -39,12 +47,50 @@ class _Origin:
             del self._ids[next(iter(self._ids))]
         return False
 
+    def snapshot(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {"ids": list(self._ids), "incidents": self.incidents.snapshot()}
+
+    def resume(self, content: dict[str, Any]) -> None:
+        """From a snapshot."""
+        self._ids = dict.fromkeys(map(str, content["ids"]))
+        self.incidents.resume(content["incidents"])
+
+
+class _Origins:
+    """What evaluate keeps for one partition of the salient topic: one _Origin per input partition in it."""
+
+    def __init__(self, resolve_after: float) -> None:
+        self._resolve_after = resolve_after
+        self._origins: dict[TopicPartition, _Origin] = {}
+
+    def of(self, message: SalientMessage) -> _Origin:
+        """That of the input partition that a message came from."""
+        name = (message.topic, message.partition)
+        if name not in self._origins:
+            self._origins[name] = _Origin(self._resolve_after)
+        return self._origins[name]
+
+    def snapshot(self) -> bytes:
+        """All that later alerts depend on, as JSON."""
+        origins = [[*name, origin.snapshot()] for name, origin in self._origins.items()]
+        return orjson.dumps({"origins": origins})
+
+    def resume(self, data: bytes) -> None:
+        """Go on from a snapshot. Raises ValueError for anything else."""
+        try:
+            for topic, partition, content in orjson.loads(data)["origins"]:
+                origin = self._origins[str(topic), int(partition)] = _Origin(self._resolve_after)
+                origin.resume(content)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"not a snapshot of incidents: {error}") from None
+
 
 class SalientEvaluation:
     """Scores salient events and keeps the incidents of every input partition they come from.
 
-    ``shard`` names where the events were read (the partition of the salient topic, 0 for a file): what is
-    kept for an input partition belongs to a shard and is dropped with it.
+    What is kept for an input partition belongs to the partition of the salient topic that it is read from
+    (``states``), and is dropped with it. ``names``: the scores to compute, at least those that are published.
     """
 
     def __init__(
@@ -52,14 +98,15 @@ class SalientEvaluation:
         bundle: Bundle,
         options: EvaluateOptions = EvaluateOptions(),
         on_device_failure: Callable[[str], None] = lambda device: None,
+        names: Collection[ScoreName] = PUBLISHED,
     ) -> None:
-        self._bundle = bundle
         self._evaluator = Evaluator(bundle, options, on_device_failure)
+        self._explainer = Explainer(bundle)
+        self._names = names
         self._rate = options.false_alarm_rate or bundle.false_alarm_rate
-        self._resolve_after = options.resolve_after
-        self._shards: dict[int, dict[tuple[str, int], _Origin]] = {}
+        self.states = PartitionStates(lambda topic, partition: _Origins(options.resolve_after))
         # Told of every score, also of those that raise no alert; replay holds them against labels.
-        self.on_scores: Callable[[Sequence[SalientEvent], Sequence[Score]], None] | None = None
+        self.on_scores: Callable[[Sequence[SalientEvent], EventScores], None] | None = None
 
     @property
     def device(self) -> str:
@@ -71,46 +118,58 @@ class SalientEvaluation:
         """Why it is that device."""
         return self._evaluator.reason
 
-    def process(self, events: Sequence[SalientEvent], shard: int = 0) -> list[Alert]:
+    def check(self, event: SalientEvent) -> None:
+        """Raises ValueError for an event that cannot be scored with this bundle."""
+        self._evaluator.check(event)
+
+    def process(self, messages: Sequence[SalientMessage], topic: str = "", partition: int = 0) -> list[Alert]:
         """Score a micro-batch and return the alerts to publish, in order.
 
-        The result does not depend on how events were cut into micro-batches. When scoring raises, nothing was
-        changed, and the same events may be given again.
+        Args:
+            messages: salient events and watermarks, in their order.
+            topic: where they were read, "" for triage in this very process.
+            partition: the partition of it.
+
+        The result does not depend on how messages were cut into micro-batches. When scoring raises, nothing
+        was changed, and the same messages may be given again.
         """
-        scored = [event for event in events if event.trigger != "watermark"]
-        found = self._evaluator.score(scored) if scored else []
+        events = [message for message in messages if isinstance(message, SalientEvent)]
+        scores = self._evaluator.score(events, self._names)
         if self.on_scores is not None:
-            self.on_scores(scored, found)
-        scores = iter(found)
+            self.on_scores(events, scores)
+        origins = self.states.of(topic, partition)
+        suspicious = (scores.p_values[ALERTS_BY] <= self._rate).tolist()
         alerts: list[Alert] = []
-        for event in events:
-            score = next(scores) if event.trigger != "watermark" else None
-            origin = self._origin(event, shard)
-            if score is not None and not origin.seen(event.id) and score.p_value <= self._rate:
-                alerts += origin.incidents.observe(make_alert(event, score))
-            alerts += origin.incidents.advance(event.watermark)
+        row = 0
+        for message in messages:
+            origin = origins.of(message)
+            if isinstance(message, SalientEvent):
+                if suspicious[row] and not origin.seen(message.id):
+                    alerts += origin.incidents.observe(self._alert(message, scores, row))
+                row += 1
+            alerts += origin.incidents.advance(message.watermark)
         return alerts
 
-    def keep(self, shards: Collection[int]) -> None:
-        """Drop what is kept for all shards but these."""
-        self._shards = {shard: origins for shard, origins in self._shards.items() if shard in shards}
-
-    def _origin(self, event: SalientEvent, shard: int) -> _Origin:
-        origins = self._shards.setdefault(shard, {})
-        name = (event.topic, event.partition)
-        if name not in origins:
-            origins[name] = _Origin(self._resolve_after)
-        return origins[name]
+    def _alert(self, event: SalientEvent, scores: EventScores, row: int) -> Alert:
+        p_values = {name: float(scores.p_values[name][row]) for name in PUBLISHED}
+        return make_alert(event, p_values, self._explainer.explain(event.features))
 
 
-def make_alert(event: SalientEvent, score: Score) -> Alert:
-    """The alert that one event argues for, before it is part of an incident."""
+def make_alert(event: SalientEvent, p_values: Mapping[ScoreName, float], why: Explanation) -> Alert:
+    """The alert that one event argues for, before it is part of an incident.
+
+    Args:
+        event: the salient event.
+        p_values: of all published scores.
+        why: what argued most for it.
+    """
+    p_value = p_values[ALERTS_BY]
     time = event.time if math.isfinite(event.time) else event.watermark
-    drivers = [Driver(name=name, value=value, expected=expected) for name, value, expected in score.drivers]
+    drivers = [Driver(name=name, value=value, expected=expected) for name, value, expected in why.drivers]
     return Alert(
         # The event's own digest, so that consumers can drop what is delivered twice.
         id=hashlib.blake2b(f"{event.id}:firing".encode(), digest_size=16).hexdigest(),
-        fingerprint=fingerprint(event.source, score.kind, event.template_id),
+        fingerprint=fingerprint(event.source, why.kind, event.template_id),
         status="firing",
         time=time,
         first_seen=time,
@@ -119,36 +178,36 @@ def make_alert(event: SalientEvent, score: Score) -> Alert:
         source=event.source,
         entity=event.entity,
         severity=severity_text(event.severity),  # type: ignore[arg-type]  # one of those it names
-        kind=score.kind,
+        kind=why.kind,
         template=event.template,
         template_id=event.template_id,
         example=event.message,
-        p_value=score.p_value,
+        p_value=p_value,
         features=drivers,
         open_wires=list(event.open_wires),
-        scores=Scores(prefilter=score.prefilter_p, twin=score.twin_p, hybrid=score.p_value),
+        scores=Scores(prefilter=p_values[ScoreName.PREFILTER], twin=p_values[ScoreName.TWIN], hybrid=p_value),
         bundle=event.bundle,
         topic=event.topic,
         partition=event.partition,
         offset=event.offset,
-        labels=_labels(event, score),
-        annotations=_annotations(event, score),
+        labels=_labels(event, why.kind),
+        annotations=_annotations(event, p_value, why),
     )
 
 
-def _labels(event: SalientEvent, score: Score) -> dict[str, str]:
+def _labels(event: SalientEvent, kind: Kind) -> dict[str, str]:
     return {
-        "alertname": f"Qualm {score.kind}",
+        "alertname": f"Qualm {kind}",
         "source": event.source,
         "severity": severity_text(event.severity).lower(),
-        "kind": score.kind,
+        "kind": kind,
         "template_id": event.template_id,
     }
 
 
-def _annotations(event: SalientEvent, score: Score) -> dict[str, str]:
-    why = "; ".join(f"{name} {value:.3g}, expected {expected:.3g}" for name, value, expected in score.drivers)
+def _annotations(event: SalientEvent, p_value: float, why: Explanation) -> dict[str, str]:
+    drivers = "; ".join(f"{name} {value:.3g}, expected {usual:.3g}" for name, value, usual in why.drivers)
     return {
-        "summary": f"{event.source}: {score.kind}: {event.template}"[:300],
-        "description": f"{event.message[:500]}\np-value {score.p_value:.3g}; {why}"[:1024],
+        "summary": f"{event.source}: {why.kind}: {event.template}"[:300],
+        "description": f"{event.message[:500]}\np-value {p_value:.3g}; {drivers}"[:1024],
     }

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from schemas.alert import Alert
 
@@ -85,6 +86,18 @@ class Incidents:
                 heapq.heappush(self._due, (over, fingerprint))
         return resolved
 
+    def snapshot(self) -> dict[str, Any]:
+        """The open incidents as JSON types; when to look at them again too, as it decides their order."""
+        incidents = [{**_numbers(each), "latest": each.latest.to_json()} for each in self._open.values()]
+        return {"open": incidents, "due": sorted(self._due)}
+
+    def resume(self, content: dict[str, Any]) -> None:
+        """Go on from a snapshot. Raises KeyError, TypeError or ValueError for anything else."""
+        for each in content["open"]:
+            latest = Alert.model_validate(each["latest"])
+            self._open[latest.fingerprint] = _Incident(**(each | {"latest": latest}))
+        self._due = [(float(time), str(fingerprint)) for time, fingerprint in content["due"]]
+
     def _evict(self) -> Alert:
         oldest = min(self._open.values(), key=lambda each: (each.last_seen, each.latest.fingerprint))
         del self._open[oldest.latest.fingerprint]
@@ -92,6 +105,11 @@ class Incidents:
             self._due = [(i.last_seen + self._resolve_after, name) for name, i in self._open.items()]
             heapq.heapify(self._due)
         return _resolved(oldest, oldest.last_seen)
+
+
+def _numbers(incident: _Incident) -> dict[str, Any]:
+    names = [each.name for each in fields(incident) if each.name != "latest"]
+    return {name: getattr(incident, name) for name in names}
 
 
 def _completed(incident: _Incident) -> Alert:

@@ -11,13 +11,14 @@ import numpy as np
 
 from agents.evaluate import SalientEvaluation
 from agents.inputs.inputs import Inputs
+from agents.partitions import PartitionStates
 from agents.records import RecordBatch
 from agents.triage import PartitionTriage, TriageOutput
 from models.bundle import Bundle
-from models.detector import Score
 from models.evaluation import Evaluation
 from models.labels import Labels
 from models.options import EvaluateOptions
+from models.scores import PUBLISHED, EventScores, ScoreName
 from models.warm_up import warm_up
 from schemas.alert import Alert
 from schemas.formats.detection import Decoded, TopicDecoder
@@ -83,8 +84,9 @@ class Totals:
         self.rows += output.rows
         self.prefiltered += output.prefiltered
         self.open_wires += output.open_wires
-        self.salient += sum(event.trigger != "watermark" for event in output.salient)
-        self.circuits += sum(any(event.open_wires) for event in output.salient)
+        salient = output.salient
+        self.salient += len(salient)
+        self.circuits += sum(any(event.open_wires) for event in salient)
         for letter in output.dead:
             reason = letter.reason.split(":")[0]
             self.dead_letters[reason] = self.dead_letters.get(reason, 0) + 1
@@ -111,9 +113,13 @@ class Replay:
             bundle,
             evaluate,
             on_device_failure=lambda failed: self.totals.device_failures.update([failed]),
+            names=PUBLISHED if labels is None else list(ScoreName),
         )
-        self._options = options
-        self._partitions: dict[tuple[str, int], PartitionTriage] = {}
+        self._partitions = PartitionStates(
+            lambda topic, partition: PartitionTriage(
+                bundle, CountingDecoder(options, self.totals.entities), topic, partition
+            )
+        )
         self._figures = Evaluation(labels or Labels(), evaluate.false_alarm_rate or bundle.false_alarm_rate)
         self._labelled = labels is not None
         if self._labelled:
@@ -134,37 +140,32 @@ class Replay:
         self.totals.seconds = time.perf_counter() - start
 
     def _process(self, batch: RecordBatch) -> list[Alert]:
-        key = (batch.topic, batch.partition)
-        if key not in self._partitions:
-            decoder = CountingDecoder(self._options, self.totals.entities)
-            self._partitions[key] = PartitionTriage(self.bundle, decoder, batch.topic, batch.partition)
-        output = self._partitions[key].process(batch)
+        output = self._partitions.of(batch.topic, batch.partition).process(batch)
         self.totals.add(output)
         if self._labelled:
             self._score_rows(output)
-        return self.evaluation.process(output.salient)
+        return self.evaluation.process(output.messages)
 
     def _score_rows(self, output: TriageOutput) -> None:
         """Hold every row's prefilter score against the labels."""
-        prefilter = self.bundle.calibrations["prefilter"]
+        prefilter = self.bundle.calibrations[ScoreName.PREFILTER]
         for result in output.results:
-            if not result.rows:
+            if not len(result.rows):
                 continue
             sources, entities = zip(*result.names(), strict=True)
-            salient = np.zeros(result.rows, bool)
+            salient = np.zeros(len(result.rows), bool)
             salient[result.salient_rows] = True
             self._figures.prefiltered(
                 sources,
                 entities,
-                result.context.time.tolist(),
+                result.rows.time.tolist(),
                 result.logits.tolist(),
                 prefilter.p_values(result.logits).tolist(),
                 salient.tolist(),
             )
 
-    def _score_salient(self, events: Sequence[SalientEvent], scores: Sequence[Score]) -> None:
-        for event, score in zip(events, scores, strict=True):
-            self._figures.scored(event.source, event.entity, event.time, score.scores, score.p_values)
+    def _score_salient(self, events: Sequence[SalientEvent], scores: EventScores) -> None:
+        self._figures.scored(events, scores)
 
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from agents.inputs.inputs import InputError, Inputs, writable
+from agents.partitions import PartitionStates
 from models.bundle import MANIFEST, Bundle
 from models.labels import Labels
 from models.options import TrainingOptions
@@ -20,10 +21,10 @@ Progress = Callable[[str, int, int], None]
 
 def read_events(inputs: Inputs, options: ReadOptions, progress: Progress) -> EventBatch:
     """All events of the inputs in order of time. Raises InputError for none or more than MOST_EVENTS."""
-    decoders: dict[tuple[str, int], TopicDecoder] = {}
+    decoders = PartitionStates(lambda topic, partition: TopicDecoder(options))
     columns: list[list[object]] = [[] for _ in EventBatch.__slots__]
     for batch in inputs:
-        decoder = decoders.setdefault((batch.topic, batch.partition), TopicDecoder(options))
+        decoder = decoders.of(batch.topic, batch.partition)
         events = decoder.decode(batch.values, batch.offsets, batch.timestamps).events
         for column, name in zip(columns, EventBatch.__slots__, strict=True):
             column += getattr(events, name)

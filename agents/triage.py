@@ -8,24 +8,32 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
+import numpy as np
+import orjson
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
 from agents.records import RecordBatch
 from models.bundle import Bundle
 from models.detector import Triage, TriageResult
 from schemas.dead_letter import DeadLetter
 from schemas.formats.detection import TopicDecoder
 from schemas.salient import SalientEvent
+from schemas.watermark import SalientMessage
 
 __all__ = ["PartitionTriage", "RecordBatch", "TriageOutput"]
 
 log = logging.getLogger("qualm.triage")
+
+_HEADER = "header"  # what is no array, as JSON
 
 
 @dataclass(slots=True)
 class TriageOutput:
     """What came of one record batch."""
 
-    # Salient events, and watermark records for evaluate, in the order of the input.
-    salient: list[SalientEvent] = field(default_factory=list)
+    # Salient events, and watermarks for evaluate, in the order of the input.
+    messages: list[SalientMessage] = field(default_factory=list)
     # Records that cannot be used, with their bytes.
     dead: list[DeadLetter] = field(default_factory=list)
     # Log events decoded; rows of features computed for them (and for ends of entities and silences); rows
@@ -39,12 +47,17 @@ class TriageOutput:
     # What the detector saw, for whoever holds it against labels.
     results: list[TriageResult] = field(default_factory=list)
 
+    @property
+    def salient(self) -> list[SalientEvent]:
+        """The salient events alone."""
+        return [message for message in self.messages if isinstance(message, SalientEvent)]
+
     def add(self, result: TriageResult) -> None:
         """Count a result of the detector in."""
         self.results.append(result)
-        self.salient += result.salient
-        self.events += result.events
-        self.rows += result.rows
+        self.messages += result.messages
+        self.events += result.event_count
+        self.rows += len(result.rows)
         self.prefiltered += result.prefiltered
         self.open_wires += result.open_wires
         self.watermark = result.watermark
@@ -83,6 +96,34 @@ class PartitionTriage:
             output = self._one_by_one(batch)
         self._position = batch.offsets[-1] + 1
         return output
+
+    def snapshot(self) -> bytes:
+        """All that later results depend on."""
+        arrays, rest = self._triage.snapshot()
+        header = {
+            "bundle": self._triage.bundle.digest,
+            "position": self._position,
+            "decoder": self._decoder.snapshot().decode(),
+            "detector": rest,
+        }
+        return save({**arrays, _HEADER: np.frombuffer(orjson.dumps(header), np.uint8)})
+
+    def resume(self, data: bytes) -> None:
+        """Go on from a snapshot, where nothing was taken in yet.
+
+        Raises:
+            ValueError: not a snapshot of such a state, or one made with another bundle.
+        """
+        try:
+            arrays = load(data)
+            header = orjson.loads(arrays.pop(_HEADER).tobytes())
+            if header["bundle"] != self._triage.bundle.digest:
+                raise ValueError("it was made with another bundle")
+            self._decoder.resume(header["decoder"].encode())
+            self._triage.resume(arrays, header["detector"])
+            self._position = int(header["position"])
+        except (SafetensorError, KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"not a snapshot that this partition can go on from: {error}") from None
 
     def _take(self, batch: RecordBatch, output: TriageOutput) -> None:
         decoded = self._decoder.decode(batch.values, batch.offsets, batch.timestamps)

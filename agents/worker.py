@@ -26,6 +26,7 @@ from agents.kafka import admin as broker
 from agents.kafka.dead_letters import outgoing, reason_label
 from agents.kafka.faust_app import create_app
 from agents.kafka.publisher import Outgoing, Publisher, PublishingStoppedError
+from agents.partitions import PartitionStates
 from agents.records import RecordBatch
 from agents.settings import Settings
 from agents.triage import PartitionTriage, TriageOutput, dead_letter
@@ -34,6 +35,7 @@ from schemas.alert import Alert, cloudevents_headers
 from schemas.dead_letter import DeadLetter
 from schemas.formats.detection import TopicDecoder
 from schemas.salient import SalientEvent
+from schemas.watermark import SalientMessage, decode_salient
 
 __all__ = ["Worker", "run_worker"]
 
@@ -51,7 +53,7 @@ class Worker:
     def __init__(self, settings: Settings, bundle: Bundle) -> None:
         self._settings = settings
         self._bundle = bundle
-        self._partitions: dict[TP, PartitionTriage] = {}
+        self._partitions = PartitionStates(self._triage)
         self._evaluation: SalientEvaluation | None = None
         if settings.role != "triage":
             self._evaluation = SalientEvaluation(
@@ -95,50 +97,53 @@ class Worker:
 
     async def _triage_batch(self, batch: RecordBatch) -> None:
         with metrics.BATCH_SECONDS.labels("triage").time():
-            output = self._partition(batch).process(batch)
+            output = self._partitions.of(batch.topic, batch.partition).process(batch)
             records = [self._dead(letter) for letter in output.dead]
             # One key per input partition: its events stay in order in one partition of the salient topic.
             key = f"{batch.topic}:{batch.partition}".encode()
             records += [
-                Outgoing(self._settings.salient_topic, event.encode(), key) for event in output.salient
+                Outgoing(self._settings.salient_topic, each.encode(), key) for each in output.messages
             ]
         await self._publish(records)
         _count_triage(batch.topic, output)
 
     async def _evaluate_batch(self, batch: RecordBatch) -> None:
-        events: list[SalientEvent] = []
+        messages: list[SalientMessage] = []
         dead: list[DeadLetter] = []
         for index, value in enumerate(batch.values):
             try:
-                event = SalientEvent.decode(value or b"")
-                if event.bundle != self._bundle.digest:
-                    raise ValueError(f"other bundle: {event.bundle[:12]}, not {self._bundle.digest[:12]}")
-                events.append(event)
+                messages.append(self._salient_message(value or b""))
             except ValueError as error:
                 dead.append(dead_letter(batch, index, str(error)))
         size = self._settings.evaluate_batch
         await self._publish([self._dead(letter) for letter in dead])
-        for first in range(0, len(events), size):
-            alerts = self._evaluate(events[first : first + size], batch.partition)
+        for first in range(0, len(messages), size):
+            alerts = self._evaluate(messages[first : first + size], batch)
             await self._publish([self._alert(alert) for alert in alerts])
             for alert in alerts:
                 metrics.ALERTS.labels(alert.kind, alert.status).inc()
 
-    def _evaluate(self, events: list[SalientEvent], shard: int) -> list[Alert]:
+    def _salient_message(self, value: bytes) -> SalientMessage:
+        """A record of the salient topic. Raises ValueError for what this worker cannot evaluate."""
+        assert self._evaluation is not None
+        message = decode_salient(value)
+        if message.bundle != self._bundle.digest:
+            raise ValueError(f"other bundle: {message.bundle[:12]}, not {self._bundle.digest[:12]}")
+        if isinstance(message, SalientEvent):
+            self._evaluation.check(message)
+        return message
+
+    def _evaluate(self, messages: list[SalientMessage], batch: RecordBatch) -> list[Alert]:
         assert self._evaluation is not None
         with metrics.BATCH_SECONDS.labels("evaluate").time():
-            alerts = self._evaluation.process(events, shard)
-        circuits = sum(any(event.open_wires) for event in events)
+            alerts = self._evaluation.process(messages, batch.topic, batch.partition)
+        circuits = sum(isinstance(each, SalientEvent) and any(each.open_wires) for each in messages)
         metrics.CIRCUITS.labels(self._evaluation.device).inc(circuits)
         return alerts
 
-    def _partition(self, batch: RecordBatch) -> PartitionTriage:
-        tp = TP(batch.topic, batch.partition)
-        if tp not in self._partitions:
-            options = self._settings.read_options(batch.topic, self._bundle.manifest.read_options())
-            triage = PartitionTriage(self._bundle, TopicDecoder(options), batch.topic, batch.partition)
-            self._partitions[tp] = triage
-        return self._partitions[tp]
+    def _triage(self, topic: str, partition: int) -> PartitionTriage:
+        options = self._settings.read_options(topic, self._bundle.manifest.read_options())
+        return PartitionTriage(self._bundle, TopicDecoder(options), topic, partition)
 
     def _alert(self, alert: Alert) -> Outgoing:
         return Outgoing(
@@ -164,12 +169,10 @@ class Worker:
 
     async def _assigned(self, app: Any, assigned: set[TP], **_: Any) -> None:
         """Drop the state of partitions that another worker has now."""
-        for tp in self._partitions.keys() - assigned:
-            del self._partitions[tp]
+        kept = {(tp.topic, tp.partition) for tp in assigned}
+        self._partitions.keep(kept)
         if self._evaluation is not None:
-            self._evaluation.keep(
-                {tp.partition for tp in assigned if tp.topic == self._settings.salient_topic}
-            )
+            self._evaluation.states.keep(kept)
         metrics.LAG.clear()
         log.info(
             "Assigned: %s", ", ".join(sorted(f"{tp.topic}[{tp.partition}]" for tp in assigned)) or "nothing"
@@ -180,7 +183,7 @@ def _count_triage(topic: str, output: TriageOutput) -> None:
     metrics.EVENTS.labels(topic).inc(output.events)
     metrics.ROWS.inc(output.rows)
     metrics.PREFILTERED.inc(output.prefiltered)
-    metrics.SALIENT.inc(sum(event.trigger != "watermark" for event in output.salient))
+    metrics.SALIENT.inc(len(output.salient))
     metrics.OPEN_WIRES.inc(output.open_wires)
 
 

@@ -18,6 +18,7 @@ from models.circuits.spec import THRESHOLD, CircuitSpec, initial_weights
 from models.circuits.torch_layer import CircuitLayer
 from models.detector import Evaluator, readout_input
 from models.int8.onnx_model import OnnxModel
+from models.scores import ALERTS_BY, PUBLISHED
 
 WIRES: Final = (4, 8, 12)
 BATCHES: Final = (1, 64, 256, 4096)
@@ -48,7 +49,7 @@ class _Inputs:
 
     masks: str
     a: Floats
-    mask: Mask
+    is_open: Mask
 
 
 def run(bundle: Bundle, salient: Salient, progress: Progress) -> list[dict[str, Any]]:
@@ -71,9 +72,9 @@ def run(bundle: Bundle, salient: Salient, progress: Progress) -> list[dict[str, 
 def _cases(salient: Salient) -> Iterator[tuple[int, _Inputs]]:
     for wires in WIRES:
         for batch in BATCHES:
-            a, mask = _replayed(salient, wires, batch)
-            yield wires, _Inputs("dense", a, np.ones_like(mask))
-            yield wires, _Inputs("replay", a, mask)
+            a, is_open = _replayed(salient, wires, batch)
+            yield wires, _Inputs("dense", a, np.ones_like(is_open))
+            yield wires, _Inputs("replay", a, is_open)
     a, _ = _replayed(salient, 8, BATCHES[-1])
     places = np.random.default_rng(0).random(a.shape).argsort(axis=1)
     for k in range(9):
@@ -86,18 +87,20 @@ def _replayed(salient: Salient, wires: int, batch: int) -> tuple[Floats, Mask]:
     """
     rows = np.arange(batch) % len(salient.wires)
     following = (rows + 1) % len(salient.wires)
-    parts = [np.concatenate([part[rows], part[following]], axis=1) for part in (salient.wires, salient.mask)]
+    parts = [
+        np.concatenate([part[rows], part[following]], axis=1) for part in (salient.wires, salient.is_open)
+    ]
     return parts[0][:, :wires], parts[1][:, :wires].astype(bool)
 
 
 def _rows(spec: CircuitSpec, weights: Floats, inputs: _Inputs) -> Iterator[dict[str, Any]]:
     size = len(inputs.a)
     checked = min(size, _CHECKED >> spec.wires)
-    exact = _broadcast(spec, weights)(inputs.a[:checked], inputs.mask[:checked])
+    exact = _broadcast(spec, weights)(inputs.a[:checked], inputs.is_open[:checked])
     curve = inputs.masks.startswith("open")
     for method in [_compiled(spec, weights)] if curve else _methods(spec, weights):
         count = size if method.most is None else min(size, method.most)
-        seconds, result = _timed(method.evaluate, inputs.a[:count], inputs.mask[:count], method.alone)
+        seconds, result = _timed(method.evaluate, inputs.a[:count], inputs.is_open[:count], method.alone)
         compared = min(len(result), checked)
         rate = 1.0 / seconds if method.alone else count / seconds
         yield _row(spec.wires, inputs, method.name, rate, result[:compared] - exact[:compared])
@@ -108,7 +111,7 @@ def _row(
 ) -> dict[str, Any]:
     return {
         "method": method, "wires": wires, "batch": len(inputs.a), "masks": inputs.masks,
-        "mean_open_wires": round(float(inputs.mask.sum(axis=1).mean()), 2),
+        "mean_open_wires": round(float(inputs.is_open.sum(axis=1).mean()), 2),
         "circuits_per_second": round(rate, 1),
         "max_deviation": None if deviation is None else float(np.abs(deviation).max()),
     }  # fmt: skip
@@ -131,16 +134,16 @@ def _methods(spec: CircuitSpec, weights: Floats) -> Iterator[_Method]:
 
 def _presets(salient: Salient) -> Iterator[dict[str, Any]]:
     """The other presets event by event and compiled; "threshold" is the original idea."""
-    a, mask = _replayed(salient, 8, 256)
-    inputs = _Inputs("dense", a, np.ones_like(mask))
+    a, is_open = _replayed(salient, 8, 256)
+    inputs = _Inputs("dense", a, np.ones_like(is_open))
     for preset in ("reuploading", "threshold"):
         spec = CircuitSpec(8, LAYERS, preset)
         weights = initial_weights(spec, 0)
         loop, compiled = _preset_loop(spec, weights), CompiledCircuit(spec, weights)
-        exact = loop(a[:_LOOPED], inputs.mask[:_LOOPED])
-        alone, first = _timed(loop, a[:_LOOPED], inputs.mask[:_LOOPED], True)
+        exact = loop(a[:_LOOPED], inputs.is_open[:_LOOPED])
+        alone, first = _timed(loop, a[:_LOOPED], inputs.is_open[:_LOOPED], True)
         yield _row(8, inputs, f"{preset} preset: seed-style loop", 1.0 / alone, first - exact[:1])
-        seconds, result = _timed(compiled, a, inputs.mask)
+        seconds, result = _timed(compiled, a, inputs.is_open)
         yield _row(8, inputs, f"{preset} preset: qualm compiled", len(a) / seconds, result[:_LOOPED] - exact)
 
 
@@ -148,7 +151,9 @@ def _preset_loop(spec: CircuitSpec, weights: Floats) -> Evaluate:
     if spec.preset != "threshold":
         return _loop(spec, weights, "default.qubit")
     node = make_qnode(spec)
-    return lambda a, mask: np.array([node(weights, x, np.abs(x) > THRESHOLD) for x in a.astype(np.float64)])
+    return lambda a, is_open: np.array(
+        [node(weights, x, np.abs(x) > THRESHOLD) for x in a.astype(np.float64)]
+    )
 
 
 def _compiled(spec: CircuitSpec, weights: Floats) -> _Method:
@@ -159,9 +164,9 @@ def _torch(spec: CircuitSpec, weights: Floats, device: str) -> Evaluate:
     layer = CircuitLayer(spec).to(device)
     layer.load_state_dict({"weights": torch.from_numpy(weights)})
 
-    def evaluate(a: Floats, mask: Mask) -> NDArray[Any]:
+    def evaluate(a: Floats, is_open: Mask) -> NDArray[Any]:
         with torch.inference_mode():
-            m = torch.from_numpy(mask.astype(np.float32)).to(device)
+            m = torch.from_numpy(is_open.astype(np.float32)).to(device)
             found: NDArray[Any] = layer(torch.from_numpy(a).to(device), m).cpu().numpy()
         return found
 
@@ -171,45 +176,48 @@ def _torch(spec: CircuitSpec, weights: Floats, device: str) -> Evaluate:
 def _loop(spec: CircuitSpec, weights: Floats, device: str) -> Evaluate:
     """One QNode call for each event, as the original idea has it."""
     node = make_qnode(spec, device)
-    return lambda a, mask: np.array([node(weights, x, m) for x, m in zip(a, mask * 1.0, strict=True)])
+    return lambda a, is_open: np.array([node(weights, x, m) for x, m in zip(a, is_open * 1.0, strict=True)])
 
 
 def _broadcast(spec: CircuitSpec, weights: Floats, device: str = "default.qubit") -> Evaluate:
     """One QNode call for the whole batch, all wires in every circuit."""
     node = make_qnode(spec, device)
     angles = weights.astype(np.float64)
-    return lambda a, mask: np.stack(node(angles, a.astype(np.float64), mask * 1.0), axis=1)
+    return lambda a, is_open: np.stack(node(angles, a.astype(np.float64), is_open * 1.0), axis=1)
 
 
-def _timed(evaluate: Evaluate, a: Floats, mask: Mask, alone: bool = False) -> tuple[float, NDArray[Any]]:
+def _timed(evaluate: Evaluate, a: Floats, is_open: Mask, alone: bool = False) -> tuple[float, NDArray[Any]]:
     """Median seconds of a run, of the whole batch or of its events alone; <Z> of all or of the first."""
-    result = first = evaluate(a[:1], mask[:1])  # warm up
+    result = first = evaluate(a[:1], is_open[:1])  # warm up
     parts = [slice(i, i + 1) for i in range(len(a))] if alone else [slice(None)]
     times: list[float] = []
     while not times or sum(times) < _SECONDS:
         part = parts[len(times) % len(parts)]
         start = time.perf_counter()
-        result = evaluate(a[part], mask[part])
+        result = evaluate(a[part], is_open[part])
         times.append(time.perf_counter() - start)
     return float(np.median(times)), first if alone else result
 
 
 def _one_event(bundle: Bundle, salient: Salient) -> Iterator[dict[str, Any]]:
-    """One event alone to its score: circuit and INT8 readout; and all scores that an alert is made of."""
+    """One event alone to its score: circuit and INT8 readout; and all scores that an alert shows."""
     evaluator, readout = Evaluator(bundle), OnnxModel(bundle.models[READOUT])
     spec = bundle.manifest.spec
     circuit = CompiledCircuit(spec, bundle.weights["circuit.weights"])
     above = salient.logit[:1] - bundle.manifest.prefilter_threshold
 
-    def to_score(a: Floats, mask: Mask) -> NDArray[Any]:
-        return readout(readout_input(circuit(a, mask), a, mask, above))
+    def to_score(a: Floats, is_open: Mask) -> NDArray[Any]:
+        return readout(readout_input(circuit(a, is_open), a, is_open, above))
 
-    def to_scores(a: Floats, mask: Mask) -> NDArray[Any]:
-        return evaluator.score_table(a, mask, salient.logit[:1])
+    def to_scores(a: Floats, is_open: Mask) -> NDArray[Any]:
+        return evaluator.score_arrays(a, is_open, salient.logit[:1], PUBLISHED)[ALERTS_BY]
 
     for masks in ("dense", "replay"):
-        mask = salient.mask[:1] if masks == "replay" else np.ones_like(salient.mask[:1])
-        inputs = _Inputs(masks, salient.wires[:1], mask)
-        for name, evaluate in (("qualm compiled + int8 readout", to_score), ("qualm all scores", to_scores)):
-            seconds, _ = _timed(evaluate, inputs.a, inputs.mask)
+        is_open = salient.is_open[:1] if masks == "replay" else np.ones_like(salient.is_open[:1])
+        inputs = _Inputs(masks, salient.wires[:1], is_open)
+        for name, evaluate in (
+            ("qualm compiled + int8 readout", to_score),
+            ("qualm published scores", to_scores),
+        ):
+            seconds, _ = _timed(evaluate, inputs.a, inputs.is_open)
             yield _row(spec.wires, inputs, name, 1.0 / seconds, None)

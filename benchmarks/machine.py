@@ -94,8 +94,8 @@ def _circuits_per_second(wires: int) -> float:
     spec = CircuitSpec(wires, LAYERS)
     circuit = CompiledCircuit(spec, initial_weights(spec, 0))
     a = np.random.default_rng(0).uniform(-1.0, 1.0, (_AMPLITUDES >> wires, wires)).astype(np.float32)
-    mask = np.ones(a.shape, bool)
-    return len(a) / _fastest(lambda: circuit(a, mask))
+    is_open = np.ones(a.shape, bool)
+    return len(a) / _fastest(lambda: circuit(a, is_open))
 
 
 def _fastest(call: Callable[[], Any]) -> float:

@@ -104,7 +104,7 @@ def _row(
         "noise": outcome.noise,
         "circuits": circuits,
         **{name: found[name] for name in _KEPT},
-        "mean_error": None if z is None else float(np.abs(z - methods.exact)[methods.mask].mean()),
+        "mean_error": None if z is None else float(np.abs(z - methods.exact)[methods.is_open].mean()),
         "rank_agreement": agreement(got, reference)["rank_agreement"],
         "microseconds_per_circuit": None if outcome.seconds is None else 1e6 * outcome.seconds / circuits,
     }

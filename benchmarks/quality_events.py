@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from agents.replay import Replay
-from models.bundle import SCORES, Bundle
+from models.bundle import Bundle
 from models.circuits.devices import COMPILED
-from models.detector import Score
 from models.evaluation import figures, interval
 from models.labels import Labels
 from models.options import EvaluateOptions
+from models.scores import ALERTS_BY, EventScores, ScoreName
 from schemas.salient import SalientEvent
 
 
@@ -33,13 +33,14 @@ class QualityReplay(Replay):
         """P-value at which an event alerts."""
         return self._figures.false_alarm_rate
 
-    def _score_salient(self, events: Sequence[SalientEvent], scores: Sequence[Score]) -> None:
+    def _score_salient(self, events: Sequence[SalientEvent], scores: EventScores) -> None:
         self.salient += events
 
     def prefilter_quality(self) -> dict[str, Any]:
         """Figures of the prefilter alone, on every row of the input; keys as in `quality`."""
         units = self._figures.units
-        return _quality(units.truth, [row[0] for row in units.flagged], [row[0] for row in units.best])
+        name = ScoreName.PREFILTER
+        return _quality(units.truth, units.flagged[name], units.best[name])
 
     def quality(
         self, events: Sequence[SalientEvent], scores: NDArray[np.float64], p_values: NDArray[np.float64]
@@ -51,10 +52,11 @@ class QualityReplay(Replay):
         ap_high, the bounds of models.evaluation.interval; None for what the labels cannot give.
         """
         judged = deepcopy(self._figures)
-        for event, score, p in zip(events, scores.tolist(), p_values.tolist(), strict=True):
-            judged.scored(event.source, event.entity, event.time, [score] * len(SCORES), [p] * len(SCORES))
+        judged.scored(
+            events, EventScores(dict.fromkeys(ScoreName, scores), dict.fromkeys(ScoreName, p_values))
+        )
         units = judged.units
-        return _quality(units.truth, [row[-1] for row in units.flagged], [row[-1] for row in units.best])
+        return _quality(units.truth, units.flagged[ALERTS_BY], units.best[ALERTS_BY])
 
 
 def most_suspect(events: Sequence[SalientEvent], most: int) -> list[SalientEvent]:

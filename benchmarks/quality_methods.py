@@ -17,6 +17,7 @@ from models.heads.density import DensityMatrices
 from models.heads.twin import Twin
 from models.int8.dynamic import quantized_dynamically
 from models.int8.onnx_model import OnnxModel
+from models.scores import ALERTS_BY, ScoreName
 from schemas.salient import SalientEvent
 
 SHOTS: Final = (100, 1_000, 10_000)
@@ -62,37 +63,37 @@ class Methods:
         self._weights = bundle.weights["circuit.weights"]
         self._circuit = CompiledCircuit(self._spec, self._weights)
         self._wires = np.array([event.wires for event in events], np.float32)
-        self.mask = np.array([event.open_wires for event in events], bool)
+        self.is_open = np.array([event.open_wires for event in events], bool)
         self._logit = np.array([event.prefilter for event in events])
         self.above = self._logit - manifest.prefilter_threshold
         self._int8 = OnnxModel(bundle.models[READOUT])
-        self.exact = self._circuit(self._wires, self.mask)  # (m, n); compiles the patterns, too
+        self.exact = self._circuit(self._wires, self.is_open)  # (m, n); compiles the patterns, too
 
     def __iter__(self) -> Iterator[Outcome]:
         """All of them; seconds for exact ones, minutes with shots and noise."""
-        yield Outcome("prefilter", self._logit, self._p_values("prefilter", self._logit))
+        yield Outcome("prefilter", self._logit, self._p_values(ScoreName.PREFILTER, self._logit))
         models = self._bundle.models
         twin = Twin(self._spec, self._bundle.weights["twin.weights"])
-        yield self._read("twin", "twin", OnnxModel(models[TWIN_READOUT]), twin)
+        yield self._read("twin", ScoreName.TWIN, OnnxModel(models[TWIN_READOUT]), twin)
         yield self._density("density", learns=False)
         yield self._density("density online", learns=True)
-        yield self._read("hybrid", "hybrid", OnnxModel(models[READOUT_FLOAT]), self._circuit)
+        yield self._read("hybrid", ScoreName.HYBRID, OnnxModel(models[READOUT_FLOAT]), self._circuit)
         dynamic = _row_by_row(OnnxModel(quantized_dynamically(models[READOUT_FLOAT])))
-        yield self._read("hybrid int8 dynamic", "hybrid", dynamic, self._circuit)
-        yield self._read("hybrid_int8", "hybrid_int8", self._int8, self._circuit)
-        yield self._read("hybrid_int8, all <Z> 0", "hybrid_int8", self._int8, _mixed)
+        yield self._read("hybrid int8 dynamic", ScoreName.HYBRID, dynamic, self._circuit)
+        yield self._read("hybrid_int8", ALERTS_BY, self._int8, self._circuit)
+        yield self._read("hybrid_int8, all <Z> 0", ALERTS_BY, self._int8, _mixed)
         yield self._on_aer()
         for noise in (None, NOISE):
             for shots in SHOTS:
                 yield self._on_aer(shots, noise)
 
-    def _p_values(self, score: str, values: Floats) -> Floats:
+    def _p_values(self, score: ScoreName, values: Floats) -> Floats:
         return self._bundle.calibrations[score].p_values(values)
 
     def _read(
         self,
         method: str,
-        calibration: str,
+        calibration: ScoreName,
         readout: Callable[[NDArray[np.float32]], NDArray[np.float32]],
         evaluate: Callable[[NDArray[np.float32], NDArray[np.bool_]], Outputs],
         shots: int | None = None,
@@ -100,56 +101,56 @@ class Methods:
     ) -> Outcome:
         """The scores by a readout of what takes the place of the circuits, as Evaluator makes them."""
         start = time.perf_counter()
-        outputs = evaluate(self._wires, self.mask)
+        outputs = evaluate(self._wires, self.is_open)
         seconds = time.perf_counter() - start
-        joined = readout_input(outputs, self._wires, self.mask, self.above)
+        joined = readout_input(outputs, self._wires, self.is_open, self.above)
         scores = self.above + readout(joined)[:, 0].astype(np.float64)
-        z = None if calibration == "twin" else outputs
+        z = None if calibration == ScoreName.TWIN else outputs
         return Outcome(method, scores, self._p_values(calibration, scores), seconds, z, shots, noise)
 
     def _density(self, method: str, learns: bool) -> Outcome:
         """By the density matrices as trained, or learning on: each event is scored, and then learnt unless it
         alerts."""
         head = DensityMatrices.from_arrays(self._bundle.weights, self._spec.wires)
-        scores, p_values = np.zeros(len(self.mask)), np.ones(len(self.mask))
+        scores, p_values = np.zeros(len(self.is_open)), np.ones(len(self.is_open))
         start = time.perf_counter()
-        for pattern, rows, states in self._circuit.states(self._wires, self.mask):
-            for row, state in zip(rows.tolist(), states[:, None], strict=True):
-                scores[row] = head.surprise(pattern, state)[0]
-                p_values[row] = self._p_values("density", scores[row])
+        for part in self._circuit.evolved(self._wires, self.is_open):
+            for row, state in zip(part.rows.tolist(), part.states[:, None], strict=True):
+                scores[row] = head.surprise(part.pattern, state)[0]
+                p_values[row] = self._p_values(ScoreName.DENSITY, scores[row])
                 if learns and p_values[row] > self._rate:
-                    head.update(pattern, state)
+                    head.update(part.pattern, state)
         return Outcome(method, scores, p_values, time.perf_counter() - start)
 
     def _on_aer(self, shots: int | None = None, noise: str | None = None) -> Outcome:
-        def evaluate(wires: NDArray[np.float32], mask: NDArray[np.bool_]) -> Floats:
-            return self._aer_expectations(wires, mask, shots, noise)
+        def evaluate(wires: NDArray[np.float32], is_open: NDArray[np.bool_]) -> Floats:
+            return self._aer_expectations(wires, is_open, shots, noise)
 
-        return self._read(AER, "hybrid_int8", self._int8, evaluate, shots, noise)
+        return self._read(AER, ALERTS_BY, self._int8, evaluate, shots, noise)
 
     def _aer_expectations(
-        self, wires: NDArray[np.float32], mask: NDArray[np.bool_], shots: int | None, noise: str | None
+        self, wires: NDArray[np.float32], is_open: NDArray[np.bool_], shots: int | None, noise: str | None
     ) -> Floats:
         """Pattern by pattern, as `expectations` groups them; each job with a seed of its own."""
         name = f"{'noisy' if noise else 'aer'} {shots or ''}".strip()
-        order = np.lexsort(mask.T)
-        ends = np.flatnonzero((mask[order[1:]] != mask[order[:-1]]).any(axis=1)) + 1
+        order = np.lexsort(is_open.T)
+        ends = np.flatnonzero((is_open[order[1:]] != is_open[order[:-1]]).any(axis=1)) + 1
         jobs = [
             rows[at : at + _AT_ONCE] for rows in np.split(order, ends) for at in range(0, len(rows), _AT_ONCE)
         ]
-        found, done = np.ones(mask.shape), 0
+        found, done = np.ones(is_open.shape), 0
         for seed, rows in enumerate(jobs):
             found[rows] = expectations(
-                self._spec, self._weights, wires[rows], mask[rows], AER, shots, seed, noise
+                self._spec, self._weights, wires[rows], is_open[rows], AER, shots, seed, noise
             )
             done += len(rows)
-            self._progress(name, done, len(mask))
+            self._progress(name, done, len(is_open))
         return found
 
 
-def _mixed(wires: NDArray[np.float32], mask: NDArray[np.bool_]) -> Outputs:
+def _mixed(wires: NDArray[np.float32], is_open: NDArray[np.bool_]) -> Outputs:
     """<Z> of circuits of which noise has left nothing."""
-    return np.where(mask, np.float32(0.0), np.float32(1.0))
+    return np.where(is_open, np.float32(0.0), np.float32(1.0))
 
 
 def _row_by_row(model: OnnxModel) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:

@@ -41,8 +41,8 @@ def trained(bundle: Bundle, salient: Salient) -> Iterator[Measured]:
 def _readout_inputs(bundle: Bundle, salient: Salient) -> NDArray[np.float32]:
     """What the readout gets (n, 2 wires + 1) of salient events."""
     manifest = bundle.manifest
-    z = CompiledCircuit(manifest.spec, bundle.weights["circuit.weights"])(salient.wires, salient.mask)
-    return readout_input(z, salient.wires, salient.mask, salient.logit - manifest.prefilter_threshold)
+    z = CompiledCircuit(manifest.spec, bundle.weights["circuit.weights"])(salient.wires, salient.is_open)
+    return readout_input(z, salient.wires, salient.is_open, salient.logit - manifest.prefilter_threshold)
 
 
 def random(shape: tuple[int, int, int]) -> Measured:

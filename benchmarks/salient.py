@@ -1,6 +1,6 @@
 """Salient events of a replay, as the arrays that circuits are given: what benches measure on."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from agents.demo.simulation import simulate
 from agents.inputs.inputs import Inputs
+from agents.partitions import PartitionStates
 from agents.triage import PartitionTriage, TriageOutput
 from models.bundle import Bundle
 from models.detector import Triage
@@ -24,20 +25,18 @@ class Salient:
     """
 
     wires: NDArray[np.float32]
-    mask: NDArray[np.bool_]
+    is_open: NDArray[np.bool_]
     logit: NDArray[np.float64]
     x: NDArray[np.float32]
 
 
 def of_inputs(bundle: Bundle, inputs: Inputs) -> Salient:
     """Of files or topics, read as the bundle remembers. Raises ValueError where nothing is salient."""
-    partitions: dict[tuple[str, int], PartitionTriage] = {}
-    outputs: list[TriageOutput] = []
-    for batch in inputs:
-        key = (batch.topic, batch.partition)
-        if key not in partitions:
-            partitions[key] = PartitionTriage(bundle, TopicDecoder(bundle.manifest.read_options()), *key)
-        outputs.append(partitions[key].process(batch))
+    reading = bundle.manifest.read_options()
+    partitions = PartitionStates(
+        lambda topic, partition: PartitionTriage(bundle, TopicDecoder(reading), topic, partition)
+    )
+    outputs = [partitions.of(batch.topic, batch.partition).process(batch) for batch in inputs]
     return _joined(bundle, outputs)
 
 
@@ -50,9 +49,9 @@ def of_simulation(bundle: Bundle) -> Salient:
     return _joined(bundle, [output])
 
 
-def _joined(bundle: Bundle, outputs: Iterable[TriageOutput]) -> Salient:
+def _joined(bundle: Bundle, outputs: Sequence[TriageOutput]) -> Salient:
     results = [result for output in outputs for result in output.results]
-    salient = [event for result in results for event in result.salient if event.trigger != "watermark"]
+    salient = [event for output in outputs for event in output.salient]
     if not salient:
         raise ValueError("no event of the input is salient, so there is nothing to measure")
     threshold = bundle.manifest.prefilter_threshold
@@ -60,5 +59,5 @@ def _joined(bundle: Bundle, outputs: Iterable[TriageOutput]) -> Salient:
         np.array([event.wires for event in salient], np.float32),
         np.array([event.open_wires for event in salient], bool),
         np.array([event.prefilter for event in salient]),
-        np.concatenate([result.context.x[result.logits >= threshold] for result in results]),
+        np.concatenate([result.rows.x[result.logits >= threshold] for result in results]),
     )

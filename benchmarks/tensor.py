@@ -29,13 +29,13 @@ def _row(wires: int, entangled: str, scale: float) -> dict[str, Any]:
     weights = scale * initial_weights(spec, 0)
     if entangled == "pairs":
         weights[:, 3 * wires + np.array(list(_apart(wires)))] = 0.0
-    a, mask = np.random.default_rng(0).uniform(-1.0, 1.0, (1, wires)), np.ones((1, wires))
+    a, is_open = np.random.default_rng(0).uniform(-1.0, 1.0, (1, wires)), np.ones((1, wires))
     start = time.perf_counter()
-    found, refused = _found(spec, weights, a, mask)
+    found, refused = _found(spec, weights, a, is_open)
     seconds = time.perf_counter() - start
     error = None
     if found is not None and wires <= MAX_STATE_WIRES:
-        error = float(np.abs(found - expectations(spec, weights, a, mask, "lightning.qubit")).max())
+        error = float(np.abs(found - expectations(spec, weights, a, is_open, "lightning.qubit")).max())
     return {
         "wires": wires, "entangled": entangled, "weights": f"{0.3 * scale:.1f} rad", "seconds": seconds,
         "max_error": error, "refused": refused,
@@ -43,10 +43,10 @@ def _row(wires: int, entangled: str, scale: float) -> dict[str, Any]:
 
 
 def _found(
-    spec: CircuitSpec, weights: NDArray[Any], a: NDArray[Any], mask: NDArray[Any]
+    spec: CircuitSpec, weights: NDArray[Any], a: NDArray[Any], is_open: NDArray[Any]
 ) -> tuple[NDArray[Any] | None, str]:
     try:
-        return expectations(spec, weights, a, mask, "default.tensor"), ""
+        return expectations(spec, weights, a, is_open, "default.tensor"), ""
     except ArithmeticError as error:
         return None, str(error)
 

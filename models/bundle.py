@@ -25,6 +25,7 @@ from models.heads.calibration import Calibration
 from models.heads.density import DensityMatrices
 from models.heads.twin import twin_size
 from models.int8.onnx_model import OnnxModel
+from models.scores import ScoreName
 from schemas.formats.options import ReadOptions
 
 FORMAT: Final = 2
@@ -37,7 +38,6 @@ READOUT: Final = "readout.int8.onnx"
 READOUT_FLOAT: Final = "readout.onnx"
 TWIN_READOUT: Final = "twin_readout.onnx"
 FILES: Final = (WEIGHTS, CONTEXT, ENCODER, ENCODER_FLOAT, READOUT, READOUT_FLOAT, TWIN_READOUT)
-SCORES: Final = ("prefilter", "twin", "density", "hybrid", "hybrid_int8")  # alerts go by the last
 FILE_LIMIT: Final = 256 * 1024 * 1024  # bytes; far more than any real bundle
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -103,7 +103,7 @@ class Bundle:
     weights: Arrays
     context: Arrays
     models: dict[str, bytes]
-    calibrations: dict[str, Calibration] = field(default_factory=dict)
+    calibrations: Mapping[ScoreName, Calibration] = field(default_factory=dict)
     digest: str = ""
 
     @property
@@ -136,7 +136,7 @@ class Bundle:
                     _check_model(name, content[name], manifest.wires)
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise BundleError(f"{path}: the weights cannot be used: {error}") from None
-        calibrations = {name: _calibration(name, weights, manifest) for name in SCORES}
+        calibrations = {name: _calibration(name, weights, manifest) for name in ScoreName}
         models = {name: content[name] for name in FILES if name.endswith(".onnx")}
         return cls(manifest, weights, context, models, calibrations, _digest(content[MANIFEST]))
 
@@ -150,14 +150,14 @@ class Bundle:
         digests = {name: hashlib.sha256(content[name]).hexdigest() for name in FILES}
         manifest = self.manifest.model_copy(update={"files": digests, "qualm": version("qualm")})
         path.mkdir(parents=True, exist_ok=True)
-        for name, data in content.items():
-            (path / name).write_bytes(data)
+        for file, data in content.items():
+            (path / file).write_bytes(data)
         text = json.dumps(manifest.model_dump(), indent=1, sort_keys=True, allow_nan=False)
         (path / MANIFEST).write_text(text + "\n", encoding="utf-8")
         return Bundle.load(path)
 
 
-def _calibration(score: str, weights: Arrays, manifest: Manifest) -> Calibration:
+def _calibration(score: ScoreName, weights: Arrays, manifest: Manifest) -> Calibration:
     tail = weights[f"tail.{score}"].astype(np.float64).tolist()
     scores = weights[f"calibration.{score}"].astype(np.float64)
     return Calibration(scores, manifest.calibrated_on, (tail[0], tail[1]) if tail else None)
@@ -228,7 +228,7 @@ def _check_weights(weights: Mapping[str, NDArray[np.generic]], manifest: Manifes
 
 
 def _check_calibrations(weights: Mapping[str, NDArray[np.generic]]) -> None:
-    for score in SCORES:
+    for score in ScoreName:
         scores, tail = weights[f"calibration.{score}"].astype(np.float64), weights[f"tail.{score}"]
         if scores.ndim != 1 or not len(scores) or tail.shape not in ((0,), (2,)):
             raise ValueError(f"calibration of {score} is of the wrong shape")

@@ -1,18 +1,18 @@
 """The detector: triage of every event of a partition, and evaluation of the salient ones."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle import ENCODER, READOUT, READOUT_FLOAT, SCORES, TWIN_READOUT, Bundle
+from models.bundle import ENCODER, READOUT, READOUT_FLOAT, TWIN_READOUT, Arrays, Bundle
 from models.circuits.compiled import CompiledCircuit, not_compiled
 from models.circuits.runner import CircuitRunner
 from models.context.context import Context, Names, Rows
-from models.context.features import FEATURES, NAMES, Kind
-from models.context.kernel import ENTITY_END, EVENT
+from models.context.features import WIDTH
 from models.context.templates import TemplateMiner
 from models.heads.density import DensityMatrices
 from models.heads.open_wires import open_wires
@@ -20,32 +20,32 @@ from models.heads.prefilter import prefilter_logit
 from models.heads.twin import Twin
 from models.int8.onnx_model import OnnxModel
 from models.options import EvaluateOptions
+from models.scores import PUBLISHED, EventScores, ScoreName
 from schemas.events import EventBatch
 from schemas.salient import EXAMPLE_CHARS, SalientEvent, Trigger, event_id
+from schemas.watermark import SalientMessage, Watermark
 
 MARK_EVERY: Final = 60.0  # s of event time between the notices that tell evaluate how far a partition is
 MARK_FOR: Final = 3600.0  # s after its last salient event that a partition goes on to send them
-DRIVERS: Final = 4  # features named in an alert
-_TRIGGERS: Final[dict[int, Trigger]] = {EVENT: "event", ENTITY_END: "entity_end"}
+_TRIGGERS: Final = list(Trigger)  # by their code
 
 
 @dataclass(frozen=True, slots=True)
 class TriageResult:
     """What triage makes of a batch.
 
-    salient: events for the circuit and watermark notices, in order; events, rows: counts of the input and of
-    the feature rows (time adds some); prefiltered: rows past the prefilter; open_wires: their sum over
-    salient events; watermark: event time reached (s); context: the feature rows, names: source and entity of
-    each, logits (rows,): their prefilter scores, and salient_rows: which of them are salient.
+    messages: salient events for the circuit, and watermarks, in order; event_count: events of the input;
+    prefiltered: rows past the prefilter; open_wires: their sum over salient events; watermark: event time
+    reached (s); rows: the feature rows (n,), of which time adds some, names: source and entity of each,
+    logits (n,): their prefilter scores, and salient_rows: which of them are salient.
     """
 
-    salient: list[SalientEvent]
-    events: int
-    rows: int
+    messages: list[SalientMessage]
+    event_count: int
     prefiltered: int
     open_wires: int
     watermark: float
-    context: Rows
+    rows: Rows
     names: Callable[[], Names]
     logits: NDArray[np.float64]
     salient_rows: NDArray[np.int64]
@@ -93,14 +93,28 @@ class Triage:
         passed = is_open.any(axis=1)
         chosen = kept[passed]
         salient = [
-            self._salient(events, rows, row, a, mask, float(logits[row]))
-            for row, a, mask in zip(chosen.tolist(), wires[passed], is_open[passed], strict=True)
+            self._salient(events, rows, row, a, bits, float(logits[row]))
+            for row, a, bits in zip(chosen.tolist(), wires[passed], is_open[passed], strict=True)
         ]
         return TriageResult(
-            self._with_marks(events, rows, chosen, salient),
-            len(events), len(rows), len(kept), int(is_open[passed].sum()), self.context.watermark,
+            self._with_marks(rows, chosen, salient),
+            len(events), len(kept), int(is_open[passed].sum()), self.context.watermark,
             rows, lambda: self.context.names(events, rows), logits, chosen,
         )  # fmt: skip
+
+    def snapshot(self) -> tuple[Arrays, dict[str, Any]]:
+        """All that later results depend on: arrays, and what is best written as JSON."""
+        arrays, rest = self.context.snapshot()
+        arrays["marks"] = np.array([self._last_mark, self._last_salient])
+        return arrays, rest
+
+    def resume(self, arrays: Mapping[str, NDArray[np.generic]], rest: Mapping[str, Any]) -> None:
+        """Go on from a snapshot, with the same bundle, where nothing was processed yet.
+
+        Raises ValueError or KeyError for anything else.
+        """
+        self.context.resume(arrays, rest)
+        self._last_mark, self._last_salient = arrays["marks"].astype(np.float64).tolist()
 
     def _salient(
         self,
@@ -108,12 +122,12 @@ class Triage:
         rows: Rows,
         row: int,
         wires: NDArray[np.float32],
-        mask: NDArray[np.bool_],
+        is_open: NDArray[np.bool_],
         logit: float,
     ) -> SalientEvent:
         index, template = int(rows.event[row]), int(rows.template[row])
-        trigger = _TRIGGERS.get(int(rows.trigger[row]), "silence")
-        is_event = trigger == "event"
+        trigger = _TRIGGERS[rows.trigger[row]]
+        is_event = trigger == Trigger.EVENT
         text = self.context.miner.text(template)
         entity = events.entity[index] if is_event else rows.name(row)
         source = events.source[index] if is_event else self.context.source_name(int(rows.source[row]))
@@ -129,70 +143,39 @@ class Triage:
             severity=int(rows.severity[row]), source=source, entity=entity,
             template_id=f"{template:016x}", template=text,
             message=(events.message[index] if is_event else text)[:EXAMPLE_CHARS],
-            features=rows.x[row].tolist(), wires=wires.tolist(), open_wires=mask.astype(int).tolist(),
+            features=rows.x[row].tolist(), wires=wires.tolist(), open_wires=is_open.astype(int).tolist(),
             prefilter=logit,
         )  # fmt: skip
 
     def _with_marks(
-        self, events: EventBatch, rows: Rows, chosen: NDArray[np.int64], salient: list[SalientEvent]
-    ) -> list[SalientEvent]:
-        """The salient events, and a notice for each minute of event time while incidents may be open."""
+        self, rows: Rows, chosen: NDArray[np.int64], salient: list[SalientEvent]
+    ) -> list[SalientMessage]:
+        """The salient events, and a watermark for each minute of event time while incidents may be open."""
         minutes = np.floor(rows.watermark / MARK_EVERY)
         previous = np.concatenate(([self._last_mark], minutes[:-1]))
         crossed = np.flatnonzero(minutes > previous)
         if len(minutes) and np.isfinite(minutes[-1]):
             self._last_mark = float(minutes[-1])
-        merged: list[SalientEvent] = []
+        merged: list[SalientMessage] = []
         queue = list(zip(chosen.tolist(), salient, strict=True))[::-1]
         for row in crossed.tolist():
             while queue and queue[-1][0] < row:
                 merged.append(queue.pop()[1])
                 self._last_salient = merged[-1].watermark
             if rows.watermark[row] <= self._last_salient + MARK_FOR:
-                merged.append(self._mark(events, rows, row))
+                merged.append(self._mark(rows, row))
         merged += [event for _, event in reversed(queue)]
         if queue:
             self._last_salient = merged[-1].watermark
         return merged
 
-    def _mark(self, events: EventBatch, rows: Rows, row: int) -> SalientEvent:
-        index, watermark = int(rows.event[row]), float(rows.watermark[row])
-        offset, record = events.offset[index], events.record[index]
-        return SalientEvent(
-            id=event_id(self.topic, self.partition, offset, record, self.bundle.digest, "watermark"),
-            topic=self.topic, partition=self.partition, offset=offset, record=record,
+    def _mark(self, rows: Rows, row: int) -> Watermark:
+        return Watermark(
+            topic=self.topic,
+            partition=self.partition,
             bundle=self.bundle.digest,
-            trigger="watermark", time=watermark, watermark=watermark,
-        )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """How suspicious one salient event is.
-
-    scores and p_values in the order of bundle.SCORES (logits, and shares of normal events scoring as high);
-    drivers: (feature, value, expected) of what argued most for it; kind: what kind of alert it would be.
-    """
-
-    scores: tuple[float, ...]
-    p_values: tuple[float, ...]
-    drivers: list[tuple[str, float, float]]
-    kind: Kind
-
-    @property
-    def p_value(self) -> float:
-        """Of the score that alerts go by, the INT8 hybrid."""
-        return self.p_values[-1]
-
-    @property
-    def prefilter_p(self) -> float:
-        """Of the prefilter alone."""
-        return self.p_values[SCORES.index("prefilter")]
-
-    @property
-    def twin_p(self) -> float:
-        """Of the classical twin."""
-        return self.p_values[SCORES.index("twin")]
+            watermark=float(rows.watermark[row]),
+        )
 
 
 class Evaluator:
@@ -208,17 +191,15 @@ class Evaluator:
         on_failure: Callable[[str], None] = lambda device: None,
     ) -> None:
         spec = bundle.manifest.spec
-        weights = bundle.weights["circuit.weights"]
-        self._circuit = CircuitRunner(spec, weights, options, on_failure)
         self._bundle = bundle
+        self._circuit = CircuitRunner(spec, bundle.weights["circuit.weights"], options, on_failure)
         self._twin = Twin(spec, bundle.weights["twin.weights"])
         self._density = DensityMatrices.from_arrays(bundle.weights, spec.wires)
-        self._states = None if not_compiled(spec) else CompiledCircuit(spec, weights)
-        self._int8 = OnnxModel(bundle.models[READOUT])
-        self._float = OnnxModel(bundle.models[READOUT_FLOAT])
-        self._twin_readout = OnnxModel(bundle.models[TWIN_READOUT])
-        self._weight = bundle.weights["prefilter.weight"].astype(np.float64)
-        self._typical = bundle.weights["typical"].astype(np.float64)
+        self._readouts = {
+            ScoreName.TWIN: OnnxModel(bundle.models[TWIN_READOUT]),
+            ScoreName.HYBRID: OnnxModel(bundle.models[READOUT_FLOAT]),
+            ScoreName.HYBRID_INT8: OnnxModel(bundle.models[READOUT]),
+        }
 
     @property
     def device(self) -> str:
@@ -230,49 +211,34 @@ class Evaluator:
         """Why it was chosen."""
         return self._circuit.reason
 
-    def score(self, salient: Sequence[SalientEvent]) -> list[Score]:
-        """Scores of salient events (no watermark notices), in their order.
+    def check(self, event: SalientEvent) -> None:
+        """Raises ValueError for an event that a bundle of another shape has triaged."""
+        if len(event.wires) != self._bundle.manifest.wires or len(event.features) != WIDTH:
+            raise ValueError("triaged by a bundle of another shape; give both roles the same bundle")
 
-        Raises ValueError when an event was triaged by a bundle of another shape.
+    def score(self, salient: Sequence[SalientEvent], names: Collection[ScoreName] = PUBLISHED) -> EventScores:
+        """The named scores of salient events, in their order, with p-values.
+
+        Raises ValueError for an event that `check` refuses.
         """
-        if not salient:
-            return []
-        wires = np.array([event.wires for event in salient], np.float32)
-        mask = np.array([event.open_wires for event in salient], bool)
-        x = np.array([event.features for event in salient])
-        if wires.shape[1] != self._bundle.manifest.wires or x.shape[1] != len(NAMES):
-            raise ValueError(
-                "salient events come from a bundle of another shape; give both roles the same bundle"
-            )
-        logit = np.array([event.prefilter for event in salient])
-        return self.score_arrays(x, wires, mask, logit)
+        for event in salient:
+            self.check(event)
+        shape = (len(salient), self._bundle.manifest.wires)
+        wires = np.array([event.wires for event in salient], np.float32).reshape(shape)
+        is_open = np.array([event.open_wires for event in salient], bool).reshape(shape)
+        logit = np.array([event.prefilter for event in salient], np.float64)
+        values = self.score_arrays(wires, is_open, logit, names)
+        calibrations = self._bundle.calibrations
+        return EventScores(values, {name: calibrations[name].p_values(values[name]) for name in names})
 
     def score_arrays(
         self,
-        x: NDArray[np.float64],
         wires: NDArray[np.float32],
-        mask: NDArray[np.bool_],
+        is_open: NDArray[np.bool_],
         logit: NDArray[np.float64],
-    ) -> list[Score]:
-        """The same for features (n, d), wires and mask (n, wires) and prefilter logits (n,).
-
-        Raises ValueError for features, logits or open wires that are no finite numbers.
-        """
-        if not np.isfinite(x).all():
-            raise ValueError("features hold values that are no finite numbers")
-        table = self.score_table(wires, mask, logit)
-        p_values = [self._bundle.calibrations[name].p_values(table[:, i]) for i, name in enumerate(SCORES)]
-        p_table = np.stack(p_values, axis=1)
-        return [
-            Score(tuple(scores), tuple(p), *self._explain(row))
-            for scores, p, row in zip(table.tolist(), p_table.tolist(), x, strict=True)
-        ]
-
-    def score_table(
-        self, wires: NDArray[np.float32], mask: NDArray[np.bool_], logit: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Scores (n, len(SCORES)): logits of prefilter, twin, hybrid and INT8 hybrid, and surprise in nats of
-        the density matrices.
+        names: Collection[ScoreName],
+    ) -> dict[ScoreName, NDArray[np.float64]]:
+        """The named scores (n,) for wires and is_open (n, wires) and prefilter logits (n,).
 
         An event without an open wire runs no circuit: its score is what the prefilter makes of it. Raises
         ValueError for a logit, or an open wire, that is no finite number.
@@ -280,54 +246,73 @@ class Evaluator:
         if not np.isfinite(logit).all():
             raise ValueError("a prefilter score is no finite number")
         threshold = self._bundle.manifest.prefilter_threshold
-        table = np.repeat(unscored(logit, threshold)[:, None], len(SCORES), axis=1)
-        table[:, 0] = logit
-        rows = np.flatnonzero(mask.any(axis=1))
-        if len(rows):
-            table[rows, 1:] = self._circuit_scores(wires[rows], mask[rows], logit[rows] - threshold)
-        return table
+        rows = np.flatnonzero(is_open.any(axis=1))
+        heads = [name for name in names if name != ScoreName.PREFILTER]
+        scores = {name: unscored(logit, threshold) for name in heads}
+        if len(rows) and heads:
+            found = self._head_scores(wires[rows], is_open[rows], logit[rows] - threshold, heads)
+            for name in heads:
+                scores[name][rows] = found[name]
+        return {name: scores[name] if name in scores else logit.copy() for name in names}
 
-    def _circuit_scores(
-        self, wires: NDArray[np.float32], mask: NDArray[np.bool_], above: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Scores (n, len(SCORES) - 1), all but the prefilter's, of events with an open wire."""
-        hybrid = readout_input(self._circuit(wires, mask), wires, mask, above)
-        twin = readout_input(self._twin(wires, mask), wires, mask, above)
-        table = np.empty((len(wires), len(SCORES) - 1))
-        table[:, 0] = above + self._twin_readout(twin)[:, 0]
-        table[:, 1] = self._surprise(wires, mask)
-        table[:, 2] = above + self._float(hybrid)[:, 0]
-        table[:, 3] = above + self._int8(hybrid)[:, 0]
-        return table
+    def _head_scores(
+        self,
+        wires: NDArray[np.float32],
+        is_open: NDArray[np.bool_],
+        above: NDArray[np.float64],
+        heads: Collection[ScoreName],
+    ) -> dict[ScoreName, NDArray[np.float64]]:
+        """Scores (n,) by each head of events that all have an open wire."""
+        outputs: dict[ScoreName, NDArray[np.float32]] = {}
+        found: dict[ScoreName, NDArray[np.float64]] = {}
+        if ScoreName.DENSITY in heads:
+            expectations, found[ScoreName.DENSITY] = self._with_surprise(wires, is_open)
+        elif ScoreName.HYBRID in heads or ScoreName.HYBRID_INT8 in heads:
+            expectations = self._circuit(wires, is_open)
+        if ScoreName.TWIN in heads:
+            outputs[ScoreName.TWIN] = readout_input(self._twin(wires, is_open), wires, is_open, above)
+        for name in (ScoreName.HYBRID, ScoreName.HYBRID_INT8):
+            if name in heads:
+                outputs[name] = readout_input(expectations, wires, is_open, above)
+        return found | {name: above + self._readouts[name](x)[:, 0] for name, x in outputs.items()}
 
-    def _surprise(self, wires: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """-log <psi|rho|psi> (n,), in nats; 0 where circuits are too large to have their states at hand."""
-        found = np.zeros(len(wires))
-        if self._states is not None:
-            for pattern, rows, states in self._states.states(wires, mask):
-                found[rows] = self._density.surprise(pattern, states)
-        return found
+    def _with_surprise(
+        self, wires: NDArray[np.float32], is_open: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Expectations (n, wires) of the circuit, and -log <psi|rho|psi> (n,) of its states in nats.
 
-    def _explain(self, x: NDArray[np.float64]) -> tuple[list[tuple[str, float, float]], Kind]:
-        weight = np.maximum(self._weight, 1e-3)
-        drive = weight * np.maximum(x - self._typical, 0.0)
-        if not drive.any():
-            drive = weight * x
-        order = np.argsort(-drive, kind="stable")[:DRIVERS].tolist()
-        drivers = [(NAMES[i], float(x[i]), float(self._typical[i])) for i in order if drive[i] > 0.0]
-        return drivers, FEATURES[order[0]].kind
+        Where the circuit is compiled both come from one evolution. The surprise is 0 where circuits are too
+        large for their states to be at hand.
+        """
+        surprise = np.zeros(len(wires))
+        circuit = self._circuit.compiled or self._states
+        if circuit is None:
+            return self._circuit(wires, is_open), surprise
+        expectations = np.ones(wires.shape, np.float32)
+        for part in circuit.evolved(wires, is_open):
+            expectations[part.rows] = part.expectations
+            surprise[part.rows] = self._density.surprise(part.pattern, part.states)
+        if self._circuit.compiled is None:
+            expectations = self._circuit(wires, is_open)
+        return expectations, surprise
+
+    @cached_property
+    def _states(self) -> CompiledCircuit | None:
+        """For the states of circuits that run on another device; None where they are too large."""
+        spec = self._bundle.manifest.spec
+        return None if not_compiled(spec) else CompiledCircuit(spec, self._bundle.weights["circuit.weights"])
 
 
 def readout_input(
     outputs: NDArray[np.floating],
     wires: NDArray[np.float32],
-    mask: NDArray[np.bool_],
+    is_open: NDArray[np.bool_],
     above: NDArray[np.float64],
 ) -> NDArray[np.float32]:
     """What a readout gets (n, 2 wires + 1): outputs (n, wires) of circuit or twin, what open wires hold,
     and the prefilter's logit less its threshold (n,).
     """
-    gated = np.where(mask, wires, np.float32(0.0))
+    gated = np.where(is_open, wires, np.float32(0.0))
     return np.concatenate([outputs, gated, readout_prior(above)[:, None]], axis=1).astype(np.float32)
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from models.bundle import SCORES
 from models.labels import Labels
+from models.scores import ALERTS_BY, EventScores, ScoreName
+from schemas.salient import SalientEvent
 
 RESAMPLES: Final = 200
 UNSEEN: Final = -1e9  # added to the prefilter's score where no circuit ran: ranks below every scored event
@@ -56,16 +57,16 @@ def interval(
 
 @dataclass
 class _Units:
-    """Best score so far of each labelled unit (an entity, or a source inside or outside an interval), by
-    variant.
+    """What is known so far of each labelled unit (an entity, or a source inside or outside an interval); best
+    score and whether it was flagged by the name of the score.
     """
 
     index: dict[str, int] = field(default_factory=dict)
     truth: list[bool] = field(default_factory=list)
     start: list[float] = field(default_factory=list)
     first_alert: list[float] = field(default_factory=list)
-    best: list[list[float]] = field(default_factory=list)  # per unit, per variant
-    flagged: list[list[bool]] = field(default_factory=list)
+    best: dict[ScoreName, list[float]] = field(default_factory=lambda: {name: [] for name in ScoreName})
+    flagged: dict[ScoreName, list[bool]] = field(default_factory=lambda: {name: [] for name in ScoreName})
 
     def place(self, key: str, truth: bool, start: float) -> int:
         at = self.index.setdefault(key, len(self.truth))
@@ -73,8 +74,9 @@ class _Units:
             self.truth.append(truth)
             self.start.append(start)
             self.first_alert.append(np.inf)
-            self.best.append([-np.inf] * len(SCORES))
-            self.flagged.append([False] * len(SCORES))
+            for name in ScoreName:
+                self.best[name].append(-np.inf)
+                self.flagged[name].append(False)
         return at
 
 
@@ -113,44 +115,48 @@ class Evaluation:
         salient: Sequence[bool],
     ) -> None:
         """Every row of a batch with its prefilter score: all events count, also those no circuit sees."""
-        unit, best, flagged = self._unit, self.units.best, self.units.flagged
+        unit, best = self._unit, self.units.best
+        by_prefilter, flagged = best[ScoreName.PREFILTER], self.units.flagged[ScoreName.PREFILTER]
         by_event = bool(self.labels.intervals)
         columns = zip(sources, entities, times, logits, p_values, salient, strict=True)
         for source, entity, time, logit, p, is_salient in columns:
             at = unit(source, entity, time)
             if at < 0:
                 continue
-            row = best[at]
-            if logit > row[0]:
-                row[0] = logit
-                for variant in range(1, len(SCORES)):
-                    row[variant] = max(row[variant], UNSEEN + logit)
+            if logit > by_prefilter[at]:
+                for name in ScoreName:
+                    best[name][at] = max(best[name][at], UNSEEN + logit)
+                by_prefilter[at] = logit
             if p <= self.false_alarm_rate:
-                flagged[at][0] = True
+                flagged[at] = True
             if by_event and not is_salient:  # a salient one comes again, with its score
                 self._event_truth.append(self.labels.at_fault(source, time))
                 self._event_score.append(UNSEEN + logit)
                 self._event_flag.append(False)
 
-    def scored(
-        self, source: str, entity: str, time: float, scores: Sequence[float], p_values: Sequence[float]
-    ) -> None:
-        """One salient event with its score and p-value by each of SCORES."""
-        at = self._unit(source, entity, time)
-        if at < 0:
-            return
-        for variant in range(1, len(SCORES)):
-            self.units.best[at][variant] = max(self.units.best[at][variant], scores[variant])
-            if p_values[variant] <= self.false_alarm_rate:
-                self.units.flagged[at][variant] = True
-        alert = p_values[-1] <= self.false_alarm_rate
+    def scored(self, events: Sequence[SalientEvent], scores: EventScores) -> None:
+        """Salient events with all of their scores, in their order."""
+        columns = {name: (scores.values[name].tolist(), scores.p_values[name].tolist()) for name in ScoreName}
+        for row, event in enumerate(events):
+            at = self._unit(event.source, event.entity, event.time)
+            if at < 0:
+                continue
+            for name, (values, p_values) in columns.items():
+                if name != ScoreName.PREFILTER:  # `prefiltered` has seen it
+                    self.units.best[name][at] = max(self.units.best[name][at], values[row])
+                    self.units.flagged[name][at] |= p_values[row] <= self.false_alarm_rate
+            values, p_values = columns[ALERTS_BY]
+            self._alerted(at, event, values[row], p_values[row] <= self.false_alarm_rate)
+
+    def _alerted(self, at: int, event: SalientEvent, score: float, alert: bool) -> None:
+        """Count an event of a unit by the score that alerts go by."""
         if alert:
-            if time >= self.units.start[at]:  # an alert before the fault is no early detection of it
-                self.units.first_alert[at] = min(self.units.first_alert[at], time)
+            if event.time >= self.units.start[at]:  # an alert before the fault is no early detection of it
+                self.units.first_alert[at] = min(self.units.first_alert[at], event.time)
             self.false_alarms += not self.units.truth[at]
         if self.labels.intervals:
-            self._event_truth.append(self.labels.at_fault(source, time))
-            self._event_score.append(scores[-1])
+            self._event_truth.append(self.labels.at_fault(event.source, event.time))
+            self._event_score.append(score)
             self._event_flag.append(alert)
 
     def report(self, events: int) -> dict[str, Any]:
@@ -158,13 +164,13 @@ class Evaluation:
         units = self.units
         truth = np.array(units.truth, bool)
         ablation: dict[str, Any] = {}
-        for variant, name in enumerate(SCORES):
-            flagged = np.array([row[variant] for row in units.flagged], bool)
-            score = np.array([row[variant] for row in units.best], np.float64)
+        for name in ScoreName:
+            flagged = np.array(units.flagged[name], bool)
+            score = np.array(units.best[name], np.float64)
             ablation[name] = figures(truth, flagged, score)
             ablation[name]["interval95"] = interval(truth, flagged, score) if len(truth) else {}
         result: dict[str, Any] = {
-            "entity": {key: value for key, value in ablation[SCORES[-1]].items() if key != "interval95"},
+            "entity": {key: value for key, value in ablation[ALERTS_BY].items() if key != "interval95"},
             "false_alarms_per_10k_events": 1e4 * self.false_alarms / events if events else None,
             "delay_seconds": self._delays(),
             "ablation": ablation,

@@ -15,10 +15,10 @@ def warm_up() -> None:
     event = (0.0, 9, "source", "entity", "message 1", {"n": 1.0}, 0, 0)
     Context(TemplateMiner(), 60.0).update(EventBatch.of([event]))
     spec, head = CircuitSpec(1, 1), DensityMatrices()
-    circuit, mask = CompiledCircuit(spec, initial_weights(spec, 0)), np.ones((1, 1), bool)
-    for pattern, _, states in circuit.states(mask.astype(np.float32), mask):
-        head.update(pattern, states)
-        head.scores(pattern, states)
+    circuit, is_open = CompiledCircuit(spec, initial_weights(spec, 0)), np.ones((1, 1), bool)
+    for part in circuit.evolved(is_open.astype(np.float32), is_open):
+        head.update(part.pattern, part.states)
+        head.scores(part.pattern, part.states)
 
 
 if __name__ == "__main__":

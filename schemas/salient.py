@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Literal
+from enum import StrEnum
+from typing import Annotated
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -13,7 +14,19 @@ __all__ = ["EXAMPLE_CHARS", "SalientEvent", "Trigger", "event_id"]
 EXAMPLE_CHARS = 1_000
 """Most characters of an example message; whoever makes a `SalientEvent` or an `Alert` cuts to it."""
 
-Trigger = Literal["event", "entity_end", "silence", "watermark"]
+
+class Trigger(StrEnum):
+    """What brought a row of features: an event, or the passing of time at an event of something else."""
+
+    EVENT = "event"
+    ENTITY_END = "entity_end"
+    SILENCE = "silence"
+
+    @property
+    def code(self) -> int:
+        """The number that stands for it in arrays: its place in the order above."""
+        return list(Trigger).index(self)
+
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 # tanh lies in (-1, 1), but in float32 it reaches the ends.
@@ -23,7 +36,7 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{1,128}$")]
 
 
 class SalientEvent(BaseModel):
-    """An event that passed prefilter and gate, or a notice of how far a partition's event time has come."""
+    """An event that passed prefilter and gate: what it is, and what the circuit is given of it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
@@ -36,8 +49,9 @@ class SalientEvent(BaseModel):
     trigger: Annotated[
         Trigger,
         Field(
+            strict=False,  # JSON has it as text
             description="event: a log event; entity_end: an entity fell silent unfinished; silence: a source "
-            "fell silent; watermark: only tells that event time has passed, and has no features."
+            "fell silent.",
         ),
     ]
     time: Annotated[Finite, Field(description="Event time, Unix seconds.")]
@@ -70,21 +84,6 @@ class SalientEvent(BaseModel):
     def encode(self) -> bytes:
         """The value of a Kafka record: JSON, floats exact."""
         return orjson.dumps(self.__dict__)
-
-    @classmethod
-    def decode(cls, value: bytes) -> SalientEvent:
-        """The salient event in a Kafka record.
-
-        Raises:
-            ValueError: not JSON, or not a salient event; the text names the fields that are wrong.
-
-        """
-        try:
-            return cls.model_validate(orjson.loads(value))
-        except ValidationError as error:
-            raise ValueError(f"not a salient event: {problems(error)}") from None
-        except orjson.JSONDecodeError as error:
-            raise ValueError(f"not a salient event: not JSON: {error.msg}") from None
 
 
 def problems(error: ValidationError) -> str:

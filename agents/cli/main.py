@@ -217,8 +217,10 @@ def train(
 
 
 def _say_trained(bundle: "Bundle", out: Path, as_json: bool) -> None:
+    from models.scores import ALERTS_BY
+
     rate, training = bundle.false_alarm_rate, bundle.manifest.training
-    smallest = bundle.calibrations["hybrid_int8"].smallest
+    smallest = bundle.calibrations[ALERTS_BY].smallest
     if smallest > rate:
         advice = "nothing will alert; give more events, or a higher --false-alarm-rate"
         click.secho(

@@ -89,12 +89,12 @@ def time_device(name: str, spec: CircuitSpec, weights: NDArray[np.generic], batc
     loops = name != COMPILED and not DEVICES[name].batches
     size = min(batch, _LOOPED if loops else max(1, _AMPLITUDES >> _open(spec)))
     a = np.random.default_rng(0).uniform(-1.0, 1.0, (size, spec.wires)).astype(np.float32)
-    mask = np.zeros(a.shape, bool)
-    mask[:, : _open(spec)] = True
+    is_open = np.zeros(a.shape, bool)
+    is_open[:, : _open(spec)] = True
     try:
         evaluate = on_device(name, spec, weights)
-        evaluate(a, mask)  # loads and compiles what is needed
-        seconds = min(_seconds(evaluate, a, mask) for _ in range(3))
+        evaluate(a, is_open)  # loads and compiles what is needed
+        seconds = min(_seconds(evaluate, a, is_open) for _ in range(3))
     except Exception as error:  # each plugin fails in its own way
         return Timing(name, None, first_line(error))
     return Timing(name, size / seconds)
@@ -111,8 +111,8 @@ def on_device(
     drawn = shots if DEVICES[name].shots else None
     seeds = count()  # new samples for every batch, and the same ones in every replay
 
-    def evaluate(a: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-        return expectations(spec, weights, a, mask, name, drawn, next(seeds)).astype(np.float32)
+    def evaluate(a: NDArray[np.float32], is_open: NDArray[np.bool_]) -> NDArray[np.float32]:
+        return expectations(spec, weights, a, is_open, name, drawn, next(seeds)).astype(np.float32)
 
     return evaluate
 
@@ -133,7 +133,7 @@ def _gates(spec: CircuitSpec, wires: int) -> int:
     return wires + spec.layers * (wires * (wires - 1) // 2 + wires)
 
 
-def _seconds(evaluate: Evaluate, a: NDArray[np.float32], mask: NDArray[np.bool_]) -> float:
+def _seconds(evaluate: Evaluate, a: NDArray[np.float32], is_open: NDArray[np.bool_]) -> float:
     start = time.perf_counter()
-    evaluate(a, mask)
+    evaluate(a, is_open)
     return time.perf_counter() - start

@@ -7,6 +7,7 @@ float64, and kept. An event with k open wires costs 2^k amplitudes. Needs neithe
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -33,6 +34,21 @@ class NotCompiledError(ValueError):
     """A circuit that is too large to be compiled; the text says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Evolved:
+    """What m events with one pattern come to: pattern as bits, rows (m,) of the batch, their state vectors
+    (m, 2^k) and expectations <Z> (m, n).
+
+    States are those before the last layer's rotations, of "threshold" those before its CNOTs: what follows is
+    a fixed unitary of each pattern, which changes no overlap of two states.
+    """
+
+    pattern: int
+    rows: NDArray[np.int64]
+    states: NDArray[np.complex64]
+    expectations: NDArray[np.float32]
+
+
 class CompiledCircuit:
     """Evaluates a micro-batch of events. An event's result never depends on the others in its batch.
 
@@ -49,35 +65,34 @@ class CompiledCircuit:
         warm = np.ones((1, spec.wires), bool)
         self(warm.astype(np.float32), warm)  # machine code is made now and not at the first event
 
-    def __call__(self, a: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def __call__(self, a: NDArray[np.float32], is_open: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Wires a (B, n) in [-1, 1] and open wires (B, n) to <Z> (B, n); 1 for a closed wire.
 
         Raises ValueError for shapes that do not fit and for an open wire outside [-1, 1] or no number.
         """
         if self.spec.preset == "threshold":
-            check_shape(self.spec, a, mask)
-            check_range(bool((np.abs(a[mask]) <= 1.0).all()))
-            return _plain(np.where(mask, a, 0.0).astype(np.float64))
-        values, codes, order = self._plan(a, mask)
+            check_shape(self.spec, a, is_open)
+            check_range(bool((np.abs(a[is_open]) <= 1.0).all()))
+            return _plain(np.where(is_open, a, 0.0).astype(np.float64))
+        values, codes, order = self._plan(a, is_open)
         out = np.ones(a.shape, np.float32)
         shares = self._shares(codes, order)
         run = _threads().map if len(shares) > 1 else map
         list(run(lambda share: evaluate(values, codes, share, self._tables, out), shares))
         return out
 
-    def states(
-        self, a: NDArray[np.float32], mask: NDArray[np.bool_]
-    ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.complex64]]]:
-        """State vectors by pattern: (pattern as bits, rows (m,), states (m, 2^k)), not more than 8,192
-        amplitudes or 16 events at once.
+    def evolved(self, a: NDArray[np.float32], is_open: NDArray[np.bool_]) -> Iterator[Evolved]:
+        """States and expectations of the events from one evolution, by pattern, at most 8,192 amplitudes or
+        16 events at once.
 
-        They are those before the last layer's rotations, of "threshold" those before its CNOTs: what follows
-        is a fixed unitary of each pattern, which changes no overlap of two states. Events without an open
-        wire are left out. Raises ValueError as a call does.
+        Expectations are those of a call, to the last bit. Events without an open wire are left out. Raises
+        ValueError as a call does.
         """
+        out, known = np.ones(a.shape, np.float32), None
         if self.spec.preset == "threshold":
-            mask = mask & _above(np.where(mask, a, 0.0))
-        values, codes, order = self._plan(a, mask)
+            known = self(a, is_open)  # its CNOTs reach wires that no state here holds
+            is_open = is_open & _above(np.where(is_open, a, 0.0))
+        values, codes, order = self._plan(a, is_open)
         ends = np.flatnonzero(np.diff(codes[order])) + 1
         for rows in np.split(order, ends):
             code = int(codes[rows[0]]) if len(rows) else 0
@@ -85,16 +100,17 @@ class CompiledCircuit:
             for start in range(0, len(rows) if code else 0, tile_events(width)):
                 batch = rows[start : start + tile_events(width)]
                 parts = np.empty((2, 1 << width, len(batch)), np.float32)
-                evolve(values, codes, batch, self._tables, parts)
-                yield code, batch, (parts[0] + 1j * parts[1]).T.astype(np.complex64)
+                evolve(values, codes, batch, self._tables, parts, out)
+                states = (parts[0] + 1j * parts[1]).T.astype(np.complex64)
+                yield Evolved(code, batch, states, (out if known is None else known)[batch])
 
     def _plan(
-        self, a: NDArray[np.float32], mask: NDArray[np.bool_]
+        self, a: NDArray[np.float32], is_open: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
         """The wires, the pattern of each event and the events in order of their patterns, tables ready."""
-        check_shape(self.spec, a, mask)
+        check_shape(self.spec, a, is_open)
         values = np.ascontiguousarray(a, np.float32)
-        codes, order, valid, known = plan(values, np.ascontiguousarray(mask, np.bool_), self._tables)
+        codes, order, valid, known = plan(values, np.ascontiguousarray(is_open, np.bool_), self._tables)
         check_range(valid)
         if not known:
             for code in np.unique(codes[~self._tables.ready[codes]]).tolist():

@@ -48,7 +48,7 @@ class Tables(NamedTuple):
 
 
 @jit
-def plan(a: Floats, mask: NDArray[np.bool_], tables: Tables) -> tuple[Integers, Integers, bool, bool]:
+def plan(a: Floats, is_open: NDArray[np.bool_], tables: Tables) -> tuple[Integers, Integers, bool, bool]:
     """Wires a (B, n) and open wires (B, n) to patterns (B,), the events in order of rank (B,), whether every
     open wire is in [-1, 1], and whether every pattern is ready.
     """
@@ -58,7 +58,7 @@ def plan(a: Floats, mask: NDArray[np.bool_], tables: Tables) -> tuple[Integers, 
     for event in range(size):
         code = 0
         for wire in range(n):
-            if mask[event, wire]:
+            if is_open[event, wire]:
                 code |= 1 << wire
                 valid = valid and abs(a[event, wire]) <= 1.0  # false for what is no number
         codes[event] = code
@@ -90,10 +90,11 @@ def evaluate(a: Floats, codes: Integers, order: Integers, tables: Tables, out: F
 
 
 @jit
-def evolve(a: Floats, codes: Integers, batch: Integers, tables: Tables, states: Floats) -> None:
-    """State vectors of events with one pattern into states (2, 2^k, events), real and imaginary part.
+def evolve(a: Floats, codes: Integers, batch: Integers, tables: Tables, states: Floats, out: Floats) -> None:
+    """State vectors of events with one pattern into states (2, 2^k, events), real and imaginary part, and <Z>
+    of their open wires into out (B, n).
 
-    They are those before the last layer's rotations, which are the same for all events of the pattern. At
+    States are those before the last layer's rotations, which are the same for all events of the pattern. At
     most max(16, 8192 / 2^k) events.
     """
     buffer = _buffer(a.shape[1])
@@ -102,6 +103,7 @@ def evolve(a: Floats, codes: Integers, batch: Integers, tables: Tables, states: 
     cells = len(batch) << tables.width[codes[batch[0]]]
     states[0] = buffer[0, :cells].reshape(-1, len(batch))
     states[1] = buffer[1, :cells].reshape(-1, len(batch))
+    _measure(codes, batch, tables, buffer, angles, out)
 
 
 @jit

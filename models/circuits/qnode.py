@@ -91,13 +91,13 @@ def expectations(
     spec: CircuitSpec,
     weights: NDArray[np.generic],
     a: NDArray[np.floating],
-    mask: NDArray[Any],
+    m: NDArray[Any],
     device: str = "default.qubit",
     shots: int | None = None,
     seed: int | None = None,
     noise: str | None = None,
 ) -> Floats:
-    """<Z_i> of every wire, (B, n), for wires a (B, n) and openness mask (B, n).
+    """<Z_i> of every wire, (B, n), for wires a (B, n) and openness m (B, n).
 
     A wire with openness 0 is closed and reads 1. Events with the same open wires are one batch of the circuit
     over these wires alone, so cost falls with every closed wire. default.qubit takes a batch at once; the
@@ -106,7 +106,7 @@ def expectations(
     than 24 open wires on a device that keeps a state vector.
     """
     angles = checked_weights(spec, weights)
-    values, openness = _checked_inputs(spec, a, mask)
+    values, openness = _checked_inputs(spec, a, m)
     threshold = spec.preset == "threshold"
     is_open = np.abs(values * openness) > THRESHOLD if threshold else openness != 0
     patterns, group = np.unique(is_open, axis=0, return_inverse=True)
@@ -148,12 +148,12 @@ def _exact_node(spec: CircuitSpec, device: str) -> Qnode:
     return make_qnode(spec, device)
 
 
-def _checked_inputs(spec: CircuitSpec, a: NDArray[np.floating], mask: NDArray[Any]) -> tuple[Floats, Floats]:
-    values, openness = np.asarray(a, np.float64), np.asarray(mask, np.float64)
+def _checked_inputs(spec: CircuitSpec, a: NDArray[np.floating], m: NDArray[Any]) -> tuple[Floats, Floats]:
+    values, openness = np.asarray(a, np.float64), np.asarray(m, np.float64)
     check_shape(spec, values, openness)
     values = np.where(openness == 0, 0.0, values)
     if not (np.isfinite(values).all() and np.isfinite(openness).all()):
-        raise ValueError("the mask or an open wire holds a value that is no finite number")
+        raise ValueError("the openness or an open wire holds a value that is no finite number")
     return values, openness
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.circuits.choice import Evaluate, choose, first_line, on_device
-from models.circuits.compiled import not_compiled
+from models.circuits.compiled import CompiledCircuit, not_compiled
 from models.circuits.devices import COMPILED, DeviceError, problem
 from models.circuits.spec import CircuitSpec, check_range, check_shape, checked_weights
 from models.options import EvaluateOptions
@@ -42,22 +42,27 @@ class CircuitRunner:
         self._next = [name for name in ORDER if name != choice.name]
         self._evaluate = self._opened()
 
-    def __call__(self, a: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def __call__(self, a: NDArray[np.float32], is_open: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Wires a (B, n) in [-1, 1] and open wires (B, n) to <Z> (B, n); 1 for a closed wire.
 
         Raises ValueError for shapes that do not fit, and for an open wire outside [-1, 1] or no number.
         """
-        check_shape(self._spec, a, mask)
-        check_range(bool((np.abs(a[mask]) <= 1.0).all()))
+        check_shape(self._spec, a, is_open)
+        check_range(bool((np.abs(a[is_open]) <= 1.0).all()))
         while True:
             try:
-                found = self._evaluate(a, mask)
+                found = self._evaluate(a, is_open)
                 if found.shape == a.shape and (np.abs(found) <= 1.0 + 1e-5).all():
                     return found
                 self._fail("gave an expectation outside [-1, 1], or none")
             except Exception as error:  # the input is sound, so it is the device; each fails in its own way
                 self._fail(first_line(error))
             self._evaluate = self._opened()
+
+    @property
+    def compiled(self) -> CompiledCircuit | None:
+        """The compiled circuit while that is the device, for whoever needs its states; else None."""
+        return self._evaluate if isinstance(self._evaluate, CompiledCircuit) else None
 
     def _opened(self) -> Evaluate:
         """The first device, from the present one on, that can be made."""

@@ -86,10 +86,10 @@ def subcircuit(
     return replace(spec, wires=len(chosen)), weights[:, np.concatenate([rot, both])]
 
 
-def check_shape(spec: CircuitSpec, a: NDArray[np.generic], mask: NDArray[np.generic]) -> None:
-    """Raises ValueError unless wires a and mask are both (B, n)."""
-    if a.ndim != 2 or a.shape != mask.shape or a.shape[1] != spec.wires:
-        raise ValueError(f"wires {a.shape} and mask {mask.shape}, want (B, {spec.wires}) twice")
+def check_shape(spec: CircuitSpec, a: NDArray[np.generic], is_open: NDArray[np.generic]) -> None:
+    """Raises ValueError unless the wires a and their openness are both (B, n)."""
+    if a.ndim != 2 or a.shape != is_open.shape or a.shape[1] != spec.wires:
+        raise ValueError(f"wires {a.shape} and open wires {is_open.shape}, want (B, {spec.wires}) twice")
 
 
 def check_range(is_sound: bool) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from hashlib import blake2b
 from math import isfinite
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ _TIMES: Final = {
 
 
 Names = list[tuple[str, str]]
+Arrays = dict[str, NDArray[np.generic]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,22 +197,63 @@ class Context:
             out.template[:n], out.source[:n], out.severity[:n], out.names[:n],
         )  # fmt: skip
 
-    def dump(self) -> dict[str, NDArray[np.generic]]:
+    def dump(self) -> Arrays:
         """What was learnt, without the live entities, as compact arrays for a bundle."""
-        arrays: dict[str, NDArray[np.generic]] = {"clock": self.state.clock.view(np.uint8)}
-        for name in _LEARNT:
-            table = getattr(self.state, name)
-            slots = np.flatnonzero(table["key"])
-            arrays[f"{name}.slots"] = slots.astype(np.int32)
-            arrays[f"{name}.records"] = table[slots].view(np.uint8).reshape(len(slots), table.itemsize)
-        return arrays
+        return self._dump(_LEARNT)
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Start from what dump() wrote; times shift so that the stream goes on where training stopped.
 
         Raises ValueError when the arrays are not of this version's shapes.
         """
-        for name in _LEARNT:
+        self._restore(_LEARNT, arrays)
+        self._resumed_at = self.watermark
+
+    def snapshot(self) -> tuple[Arrays, dict[str, Any]]:
+        """All that later rows depend on, live entities too: arrays, and what is best written as JSON."""
+        arrays = self._dump((*_LEARNT, "entities"))
+        arrays["waiting"] = np.array(list(self._waiting()), np.int32)
+        texts = {str(key): self.miner.text(key) for key in self._templates_in_use()}
+        return arrays, {"sources": list(self._known_sources), "texts": texts, "resumed_at": self._resumed_at}
+
+    def resume(self, arrays: Mapping[str, NDArray[np.generic]], rest: Mapping[str, Any]) -> None:
+        """Go on from a snapshot, in a context that has seen nothing yet.
+
+        Raises ValueError or KeyError when it is not of this version's shapes.
+        """
+        self._restore((*_LEARNT, "entities"), arrays)
+        self._wait_for(arrays["waiting"])
+        self.miner.remember({int(key): str(text) for key, text in rest["texts"].items()})
+        self._sources([str(name) for name in rest["sources"]])
+        at = rest["resumed_at"]
+        self._resumed_at = None if at is None else float(at)
+
+    def _waiting(self) -> Iterator[int]:
+        """Slots of the waiting entities, oldest first."""
+        head = slot = ENTITIES
+        while (slot := int(self.state.newer[slot])) != head:
+            yield slot
+
+    def _wait_for(self, slots: NDArray[np.generic]) -> None:
+        """Make these the waiting entities, oldest first. Raises ValueError for others than the snapshot's."""
+        waiting = np.flatnonzero(self.state.entities["waiting"])
+        if slots.dtype != np.int32 or slots.ndim != 1 or not np.array_equal(np.sort(slots), waiting):
+            raise ValueError("the waiting entities are not those of the table")
+        ring = np.concatenate(([ENTITIES], slots, [ENTITIES])).astype(np.int32)
+        self.state.newer[ring[:-1]] = ring[1:]
+        self.state.older[ring[1:]] = ring[:-1]
+
+    def _dump(self, tables: Sequence[str]) -> Arrays:
+        arrays: Arrays = {"clock": self.state.clock.view(np.uint8).copy()}
+        for name in tables:
+            table = getattr(self.state, name)
+            slots = np.flatnonzero(table["key"])
+            arrays[f"{name}.slots"] = slots.astype(np.int32)
+            arrays[f"{name}.records"] = table[slots].view(np.uint8).reshape(len(slots), table.itemsize)
+        return arrays
+
+    def _restore(self, tables: Sequence[str], arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        for name in tables:
             table = getattr(self.state, name)
             slots, records = arrays.get(f"{name}.slots"), arrays.get(f"{name}.records")
             if slots is None or records is None or slots.dtype != np.int32 or slots.ndim != 1:
@@ -225,7 +267,6 @@ class Context:
         if clock is None or clock.dtype != np.uint8 or clock.shape != (kernel.CLOCK.itemsize,):
             raise ValueError("context clock is missing or of another version")
         self.state.clock[:] = _records("clock", clock.reshape(1, -1), kernel.CLOCK)
-        self._resumed_at = self.watermark
 
     def _resume(self, time: float) -> None:
         if self._resumed_at is None or not isfinite(time):

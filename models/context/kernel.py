@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from models.context.features import CAP
 from models.jit import jit
+from schemas.salient import Trigger
 
 WAYS: Final = 8
 SHORT: Final = 60.0  # s, the burst window
@@ -32,7 +33,7 @@ SEVERITY_NATS: Final = 3.0  # what a step from INFO to WARN, ERROR or FATAL coun
 SILENCE_MIN_EVENTS: Final = 50.0
 SILENCE_FACTOR: Final = 4.0  # longest usual gaps of a source that make a silence
 
-EVENT, ENTITY_END, SILENCE = 0, 1, 2
+EVENT, ENTITY_END, SILENCE = Trigger.EVENT.code, Trigger.ENTITY_END.code, Trigger.SILENCE.code
 
 # Columns of x, in the order of features.FEATURES.
 (

@@ -7,7 +7,7 @@ depend on what came before, so two workers would name one message differently; s
 """
 
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
@@ -228,6 +228,10 @@ class TemplateMiner:
         """Drop all known shapes, and all texts but those of some templates."""
         self._ids.clear()
         self._texts = {identity: text for identity, text in self._texts.items() if identity in but}
+
+    def remember(self, texts: Mapping[int, str]) -> None:
+        """Take texts of templates that another miner of the same bundle has named."""
+        self._texts |= {identity: text[:TEXT_CHARS] for identity, text in texts.items()}
 
     def text(self, identity: int) -> str:
         """Text of a template this miner has named, empty when it was forgotten."""

@@ -37,7 +37,7 @@ class Encoder(nn.Module):
 class Gate(nn.Module):
     """Openness m_i = sigmoid(alpha_i (|a_i| - tau_i)) of each wire, with learnable alpha and tau.
 
-    The forward pass uses the hard mask |a_i| > tau_i of inference and the backward pass the slope of the
+    The forward pass uses the hard step |a_i| > tau_i of inference and the backward pass the slope of the
     sigmoid (straight-through: Bengio, Leonard & Courville, 2013), so training and inference compute the same
     function.
     """
@@ -80,9 +80,9 @@ class OpenWiresTarget:
         self._gate, self._target = gate, target
         self._multiplier = self._distance = 0.0
 
-    def penalty(self, expected: Tensor, mask: Tensor) -> Tensor:
-        """To add to the loss, from expected_open (B,) and the mask (B, n) of the same events."""
-        self._distance = float(mask.detach().sum(dim=1).mean()) - self._target
+    def penalty(self, expected: Tensor, is_open: Tensor) -> Tensor:
+        """To add to the loss, from expected_open (B,) and is_open (B, n) of the same events."""
+        self._distance = float(is_open.detach().sum(dim=1).mean()) - self._target
         self._multiplier += _MULTIPLIER_GAIN * self._distance
         price: Tensor = (self._multiplier + _PRICE * self._distance) * expected.mean()
         return price

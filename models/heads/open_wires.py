@@ -5,5 +5,5 @@ from numpy.typing import NDArray
 
 
 def open_wires(a: NDArray[np.float32], tau: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(B, n) wires and (n,) thresholds to a mask (B, n): a wire is open iff |a_i| > tau_i. NaN is closed."""
+    """(B, n) wires and (n,) thresholds to is_open (B, n): a wire is open iff |a_i| > tau_i. NaN is closed."""
     return np.asarray(np.abs(a) > tau)

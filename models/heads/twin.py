@@ -49,10 +49,10 @@ class Twin:
         )
         self._following = (np.arange(spec.wires) + 1) % spec.wires
 
-    def __call__(self, a: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def __call__(self, a: NDArray[np.float32], is_open: NDArray[np.bool_]) -> NDArray[np.float32]:
         """einsum and not a matrix product, whose last bit depends on how many rows it is given."""
-        gated = np.where(mask, a, np.float32(0.0))
+        gated = np.where(is_open, a, np.float32(0.0))
         hidden = np.tanh(np.einsum("bi,hi->bh", gated, self._weight) + self._bias)
         skipped = self._direct[0] * gated + self._direct[1] * gated[:, self._following]
         out = np.tanh(np.einsum("bh,oh->bo", hidden, self._outer) + self._outer_bias + skipped)
-        return np.where(mask, out, np.float32(1.0)).astype(np.float32)
+        return np.where(is_open, out, np.float32(1.0)).astype(np.float32)

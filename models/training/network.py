@@ -15,12 +15,12 @@ from models.heads.twin_layer import TwinLayer
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Corrections (B,) of both heads; expected number of open wires (B,); the mask (B, n)."""
+    """Corrections (B,) of both heads; expected number of open wires (B,); is_open (B, n)."""
 
     hybrid: Tensor
     twin: Tensor
     expected_open: Tensor
-    mask: Tensor
+    is_open: Tensor
 
 
 class Network(nn.Module):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from models.bundle import FORMAT, SCORES, Arrays, Bundle, Manifest
+from models.bundle import FORMAT, Arrays, Bundle, Manifest
 from models.circuits.compiled import CompiledCircuit, not_compiled
 from models.circuits.spec import CircuitSpec
 from models.context.features import NAMES, WIDTH
@@ -27,6 +27,7 @@ from models.heads.density import DensityMatrices
 from models.heads.gate import OpenWiresTarget
 from models.heads.prefilter import prefilter_logit
 from models.options import TrainingOptions
+from models.scores import ALERTS_BY, ScoreName
 from models.training.network import Network
 from models.training.rows import Bags, TrainingRows
 
@@ -67,9 +68,9 @@ def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> B
         **network.arrays(),
     }
     models = network.models()
-    wires, mask = InferenceGate(models, weights)(rows.x[hard])
-    weights |= _density(_spec(options), weights["circuit.weights"], wires, mask)
-    reached = {"open_wires_reached": round(float(mask.sum(axis=1).mean()), 2)}
+    wires, is_open = InferenceGate(models, weights)(rows.x[hard])
+    weights |= _density(_spec(options), weights["circuit.weights"], wires, is_open)
+    reached = {"open_wires_reached": round(float(is_open.sum(axis=1).mean()), 2)}
     manifest = Manifest(
         format=FORMAT, qualm="", features=list(NAMES), wires=options.wires, layers=options.layers,
         preset=options.preset, entity_timeout=rows.entity_timeout, salience_budget=options.salience_budget,
@@ -212,35 +213,37 @@ def _loss(
         logit = correction + torch.from_numpy(above.astype(np.float32))
         loss = loss + price * correction.square().mean()
         loss = loss + softplus(logit[:NEGATIVE_BATCH]).mean() + _bag_loss(logit[NEGATIVE_BATCH:], bag, weight)
-    return loss + target.penalty(out.expected_open[:NEGATIVE_BATCH], out.mask[:NEGATIVE_BATCH])
+    return loss + target.penalty(out.expected_open[:NEGATIVE_BATCH], out.is_open[:NEGATIVE_BATCH])
 
 
 def _density(
-    spec: CircuitSpec, weights: NDArray[Any], wires: NDArray[np.float32], mask: NDArray[np.bool_]
+    spec: CircuitSpec, weights: NDArray[Any], wires: NDArray[np.float32], is_open: NDArray[np.bool_]
 ) -> Arrays:
     """Density matrices of normal salient rows (m, n) in their order; none where nothing is compiled."""
     head = DensityMatrices()
     if not not_compiled(spec):
-        for pattern, _, states in CompiledCircuit(spec, weights).states(wires, mask):
-            head.update(pattern, states)
+        for part in CompiledCircuit(spec, weights).evolved(wires, is_open):
+            head.update(part.pattern, part.states)
     return head.arrays()
 
 
 def _calibrated(bundle: Bundle, rows: TrainingRows, logit: NDArray[np.float64], rate: float | None) -> Bundle:
     """The bundle with p-values from the normal rows of the calibration part, by the code of production."""
     kept = np.flatnonzero(rows.calibration & (logit >= bundle.manifest.prefilter_threshold))
-    wires, mask = InferenceGate(bundle.models, bundle.weights)(rows.x[kept])
-    passed = mask.any(axis=1)
-    kept, wires, mask = kept[passed], wires[passed], mask[passed]
-    table = Evaluator(bundle).score_table(wires, mask, logit[kept])
-    calibrations: dict[str, Calibration] = {}
-    for i, name in enumerate(SCORES):
-        scores = unscored(logit, bundle.manifest.prefilter_threshold) if name != "prefilter" else logit.copy()
-        scores[kept] = table[:, i]
+    wires, is_open = InferenceGate(bundle.models, bundle.weights)(rows.x[kept])
+    passed = is_open.any(axis=1)
+    kept, wires, is_open = kept[passed], wires[passed], is_open[passed]
+    found = Evaluator(bundle).score_arrays(wires, is_open, logit[kept], list(ScoreName))
+    calibrations: dict[ScoreName, Calibration] = {}
+    for name, values in found.items():
+        scores = unscored(logit, bundle.manifest.prefilter_threshold)
+        if name == ScoreName.PREFILTER:
+            scores = logit.copy()
+        scores[kept] = values
         calibrations[name] = Calibration.fit(scores[rows.normal_calibration], unlabelled=not len(rows.truth))
     manifest = bundle.manifest
     if rate is None and len(rows.truth):
-        p = calibrations[SCORES[-1]].p_values(table[:, -1])
+        p = calibrations[ALERTS_BY].p_values(found[ALERTS_BY])
         unseen = np.setdiff1d(rows.unit[rows.calibration], rows.unit[~rows.calibration])
         rate = _best_rate(p, rows.unit[kept], rows.truth, unseen)
         manifest = manifest.model_copy(update={"false_alarm_rate": rate})

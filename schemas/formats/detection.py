@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Annotated, Any
 
-from schemas.events import EventBatch, Row
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from schemas.events import MAX_SOURCE_CHARS, EventBatch, Row
 from schemas.formats.errors import DecodeError
 from schemas.formats.json import JsonFormat, load
 from schemas.formats.options import Format, ReadOptions
@@ -28,6 +31,14 @@ class Decoded:
     events: EventBatch = field(default_factory=EventBatch)
     failures: list[tuple[int, str]] = field(default_factory=list)
     """(index of the record in the call, reason); a record is either here or has at least one event."""
+
+
+class _Snapshot(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    format: Format
+    undecided: Annotated[int, Field(ge=0)]
+    source: Annotated[str, Field(max_length=MAX_SOURCE_CHARS)]
 
 
 class TopicDecoder:
@@ -55,23 +66,25 @@ class TopicDecoder:
         """The format of the topic; ``"auto"`` until it is known."""
         return self._format
 
-    def state(self) -> dict[str, Any]:
-        """What later results depend on, for a snapshot: JSON types only."""
-        return {"format": self._format, "undecided": self._undecided, "source": self._text.source}
+    def snapshot(self) -> bytes:
+        """What later results depend on, as JSON."""
+        return orjson.dumps(
+            {"format": self._format, "undecided": self._undecided, "source": self._text.source}
+        )
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a `state` of a decoder with the same options.
+    def resume(self, data: bytes) -> None:
+        """Continue from a `snapshot` of a decoder with the same options.
 
         Raises:
-            ValueError: not such a state.
+            ValueError: not such a snapshot.
 
         """
-        form: Any = state.get("format")
-        undecided, source = state.get("undecided"), state.get("source")
-        if form not in get_args(Format) or not isinstance(undecided, int) or not isinstance(source, str):
-            raise ValueError("not the state of a topic decoder")
-        self._undecided, self._text.source = undecided, source
-        self._fix(form)
+        try:
+            content = _Snapshot.model_validate_json(data)
+        except ValidationError:
+            raise ValueError("not a snapshot of a topic decoder") from None
+        self._undecided, self._text.source = content.undecided, content.source
+        self._fix(content.format)
 
     def decode(
         self,

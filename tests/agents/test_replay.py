@@ -19,9 +19,10 @@ from agents.inputs.inputs import Inputs
 from agents.replay import EntityCount, Replay
 from agents.settings import load_settings
 from agents.triage import PartitionTriage
-from models.bundle import SCORES, Bundle
+from models.bundle import Bundle
 from models.labels import read_labels
 from models.options import EvaluateOptions
+from models.scores import ScoreName
 from schemas.alert import Alert
 from schemas.formats.detection import TopicDecoder
 from schemas.formats.options import ReadOptions
@@ -85,9 +86,9 @@ def test_alerts_do_not_depend_on_batching(bundle: Bundle, logs: Path, batch: int
     alerts = []
     for read in FileReader(str(logs)):
         for start in range(0, len(read), batch):
-            salient = triage.process(read[start : start + batch]).salient
-            for first in range(0, len(salient), 7):
-                alerts += evaluation.process(salient[first : first + 7])
+            messages = triage.process(read[start : start + batch]).messages
+            for first in range(0, len(messages), 7):
+                alerts += evaluation.process(messages[first : first + 7])
     assert [alert.encode() for alert in alerts] == expected
 
 
@@ -105,7 +106,7 @@ def test_metrics_have_the_keys_that_programs_rely_on(bundle: Bundle, logs: Path)
     assert metrics["entity"].keys() == metrics["event"].keys() == FIGURES
     assert metrics["delay_seconds"].keys() == {"p50", "p90"}
     assert metrics["gate"].keys() == {"prefilter_rate", "salient_rate", "mean_open_wires", "circuits"}
-    assert tuple(metrics["ablation"]) == SCORES
+    assert tuple(metrics["ablation"]) == tuple(ScoreName)
     for figures in metrics["ablation"].values():
         assert figures.keys() == FIGURES | {"interval95"}
         for low, high in figures["interval95"].values():

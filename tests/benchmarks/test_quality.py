@@ -14,9 +14,10 @@ from agents.settings import load_settings
 from agents.train import run_training
 from benchmarks import quality_methods
 from benchmarks.quality import MOST_NOISY, run, show
-from models.bundle import SCORES, Bundle
+from models.bundle import Bundle
 from models.labels import read_labels
 from models.options import TrainingOptions
+from models.scores import ScoreName
 from schemas.formats.options import ReadOptions
 
 pytestmark = [
@@ -89,7 +90,7 @@ def test_exact_methods_are_what_a_replay_reports(bundle: Bundle, logs: Path, exa
     replay.run(Inputs([str(logs / "test.jsonl")], load_settings()), lambda _: None, lambda _: None)
     metrics = replay.metrics()
     assert len(exact) == 9
-    for name in SCORES:
+    for name in ScoreName:
         row, want = exact[name, None, None], metrics["ablation"][name]
         assert row["salient"] == row["circuits"] == metrics["gate"]["circuits"] > 50
         assert {key: row[key] for key in FIGURES} == pytest.approx({key: want[key] for key in FIGURES})

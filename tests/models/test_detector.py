@@ -13,11 +13,11 @@ import pytest
 from safetensors.numpy import load, save
 
 from agents.demo.simulation import simulate
-from models.bundle import CONTEXT, ENCODER, FILES, MANIFEST, SCORES, WEIGHTS, Bundle, BundleError
-from models.context.features import NAMES
+from models.bundle import CONTEXT, ENCODER, FILES, MANIFEST, WEIGHTS, Bundle, BundleError
 from models.detector import Evaluator, Triage
 from models.labels import Labels
 from models.options import EvaluateOptions, TrainingOptions
+from models.scores import ALERTS_BY, PUBLISHED, ScoreName
 from models.training import train as training
 from models.training.rows import TrainingRows, build, chunks
 from models.training.train import train
@@ -25,6 +25,7 @@ from schemas.events import EventBatch
 from schemas.formats.detection import TopicDecoder
 from schemas.formats.options import ReadOptions
 from schemas.salient import SalientEvent
+from schemas.watermark import SalientMessage, decode_salient
 
 OPTIONS = TrainingOptions(seed=1, wires=4, layers=1, steps=10, salience_budget=0.1)
 READING = ReadOptions(format="json")
@@ -66,8 +67,8 @@ def bundle(saved: Path) -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def salient(bundle: Bundle) -> list[SalientEvent]:
-    found = Triage(bundle, "t", 0).process(simulated(6)).salient
+def messages(bundle: Bundle) -> list[SalientMessage]:
+    found = Triage(bundle, "t", 0).process(simulated(6)).messages
     assert len(found) > 20
     return found
 
@@ -98,52 +99,76 @@ def test_too_few_events_are_refused() -> None:
         build(few, None, READING, OPTIONS, lambda *_: None)
 
 
-def test_triage_does_not_depend_on_batches(bundle: Bundle, salient: list[SalientEvent]) -> None:
+def test_triage_does_not_depend_on_batches(bundle: Bundle, messages: list[SalientMessage]) -> None:
     for size in (7, 37, 1000):
         triage = Triage(bundle, "t", 0)
         parts = [triage.process(batch) for batch in chunks(simulated(6), size)]
-        assert [event for part in parts for event in part.salient] == salient
-    assert len({event.id for event in salient}) == len(salient)
+        assert [message for part in parts for message in part.messages] == messages
+    events = to_score(messages)
+    assert len({event.id for event in events}) == len(events)
 
 
-def to_score(salient: list[SalientEvent]) -> list[SalientEvent]:
-    return [event for event in salient if event.trigger != "watermark"]
+def to_score(messages: list[SalientMessage]) -> list[SalientEvent]:
+    return [message for message in messages if isinstance(message, SalientEvent)]
 
 
-def test_scores_do_not_depend_on_batches_or_json(bundle: Bundle, salient: list[SalientEvent]) -> None:
+def table(evaluator: Evaluator, events: list[SalientEvent]) -> list[tuple[float, ...]]:
+    """All scores and p-values, an event a row."""
+    found = evaluator.score(events, list(ScoreName))
+    columns = [*found.values.values(), *found.p_values.values()]
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def test_scores_do_not_depend_on_batches_or_json(bundle: Bundle, messages: list[SalientMessage]) -> None:
     evaluator = Evaluator(bundle)
-    scored = to_score(salient)
-    whole = evaluator.score(scored)
-    assert [evaluator.score([event])[0] for event in scored] == whole
-    assert evaluator.score([SalientEvent.decode(event.encode()) for event in scored]) == whole
-    assert evaluator.score([]) == []
-    assert all(0.0 < p <= 1.0 for score in whole for p in score.p_values)
+    scored = to_score(messages)
+    whole = table(evaluator, scored)
+    assert [table(evaluator, [event])[0] for event in scored] == whole
+    assert table(evaluator, [decode_salient(event.encode()) for event in scored]) == whole
+    assert table(evaluator, []) == []
+    assert all(0.0 < p <= 1.0 for row in whole for p in row[len(ScoreName) :])
     with pytest.raises(ValueError, match="another shape"):
         Evaluator(Bundle.default()).score(scored)
+    with pytest.raises(ValueError, match="another shape"):
+        evaluator.check(scored[0].model_copy(update={"features": [1.0]}))
+
+
+def test_only_the_scores_asked_for_are_given_and_they_are_the_same(
+    bundle: Bundle, messages: list[SalientMessage]
+) -> None:
+    evaluator, scored = Evaluator(bundle), to_score(messages)
+    whole = evaluator.score(scored, list(ScoreName))
+    published = evaluator.score(scored)
+    assert set(published.values) == set(published.p_values) == {"prefilter", "twin", "hybrid_int8"}
+    for name in ScoreName:
+        alone = evaluator.score(scored, [name])
+        assert alone.values[name].tolist() == whole.values[name].tolist()
+        assert alone.p_values[name].tolist() == whole.p_values[name].tolist()
 
 
 def test_an_event_without_open_wires_has_the_score_without_a_circuit(bundle: Bundle) -> None:
     evaluator, threshold = Evaluator(bundle), bundle.manifest.prefilter_threshold
-    wires, mask = np.full((3, 4), 0.5, np.float32), np.zeros((3, 4), bool)
-    wires[2], mask[1] = np.nan, True
+    wires, is_open = np.full((3, 4), 0.5, np.float32), np.zeros((3, 4), bool)
+    wires[2], is_open[1] = np.nan, True
     logit = np.array([threshold - 2.0, threshold + 1.0, threshold + 3.0])
-    table = evaluator.score_table(wires, mask, logit)
-    assert (table[:, 0] == logit).all()
-    assert (table[0, 1:] == -2.0).all()
-    assert (table[2, 1:] == 0.0).all()  # just let through, and nothing more is known
-    assert (table[1, 1:] == evaluator.score_table(wires[1:2], mask[1:2], logit[1:2])[0, 1:]).all()
+    found = evaluator.score_arrays(wires, is_open, logit, list(ScoreName))
+    alone = evaluator.score_arrays(wires[1:2], is_open[1:2], logit[1:2], list(ScoreName))
+    assert found.pop(ScoreName.PREFILTER).tolist() == logit.tolist()
+    for name, scores in found.items():
+        assert scores[0] == -2.0
+        assert scores[2] == 0.0  # just let through, and nothing more is known
+        assert scores[1] == alone[name][0]
 
 
 def test_numbers_that_are_not_finite_are_refused(bundle: Bundle) -> None:
     evaluator = Evaluator(bundle)
-    wires, mask = np.full((1, 4), 0.5, np.float32), np.ones((1, 4), bool)
+    wires, is_open = np.full((1, 4), 0.5, np.float32), np.ones((1, 4), bool)
     for bad in (np.nan, np.inf):
         with pytest.raises(ValueError, match="finite"):
-            evaluator.score_table(wires, mask, np.array([bad]))
-        with pytest.raises(ValueError, match="finite"):
-            evaluator.score_table(np.full((1, 4), bad, np.float32), mask, np.zeros(1))
-        with pytest.raises(ValueError, match="features"):
-            evaluator.score_arrays(np.full((1, len(NAMES)), bad), wires, mask, np.zeros(1))
+            evaluator.score_arrays(wires, is_open, np.array([bad]), PUBLISHED)
+        for names in (PUBLISHED, list(ScoreName)):
+            with pytest.raises(ValueError, match="finite"):
+                evaluator.score_arrays(np.full((1, 4), bad, np.float32), is_open, np.zeros(1), names)
 
 
 def test_training_reaches_the_open_wires_asked_for(rows: TrainingRows) -> None:
@@ -163,44 +188,44 @@ def test_alpha_is_learnt_and_then_frozen(rows: TrainingRows, monkeypatch: pytest
 def test_every_preset_is_trained_saved_and_evaluated(rows: TrainingRows, tmp_path: Path, preset: str) -> None:
     made = train(rows, replace(OPTIONS, preset=preset, layers=2), lambda *_: None).save(tmp_path / preset)
     assert made.manifest.preset == preset
-    scored = to_score(Triage(made, "t", 0).process(simulated(6)).salient)[:20]
+    scored = to_score(Triage(made, "t", 0).process(simulated(6)).messages)[:20]
     ours, theirs = (
-        Evaluator(made, EvaluateOptions("compiled")).score(scored),
-        Evaluator(made, EvaluateOptions("default.qubit")).score(scored),
+        Evaluator(made, EvaluateOptions(device)).score(scored, list(ScoreName)).values
+        for device in ("compiled", "default.qubit")
     )
-    for one, other in zip(ours, theirs, strict=True):
-        assert one.scores == pytest.approx(other.scores, abs=1e-5)
-    assert len({score.scores[SCORES.index("density")] for score in ours}) > 5
+    for name in ScoreName:
+        np.testing.assert_allclose(ours[name], theirs[name], atol=1e-5)
+    assert len(set(ours[ScoreName.DENSITY].tolist())) > 5
 
 
 def test_more_wires_than_are_compiled_are_evaluated_on_a_device(rows: TrainingRows, tmp_path: Path) -> None:
     options = replace(OPTIONS, wires=13, steps=1)
     made = train(rows, options, lambda *_: None).save(tmp_path / "wide")
     failed: list[str] = []
-    scored = to_score(Triage(made, "t", 0).process(simulated(6)).salient)[:3]
+    scored = to_score(Triage(made, "t", 0).process(simulated(6)).messages)[:3]
     evaluator = Evaluator(made, EvaluateOptions("compiled"), on_failure=failed.append)
-    assert len(evaluator.score(scored)) == 3
+    assert np.isfinite(evaluator.score(scored).values[ALERTS_BY]).sum() == 3
     assert failed[0] == "compiled"
     assert evaluator.device != "compiled"
 
 
 @pytest.mark.parametrize("device", ["lightning.qubit", "default.qubit", "qiskit.aer"])
-def test_devices_agree(bundle: Bundle, salient: list[SalientEvent], device: str) -> None:
+def test_devices_agree(bundle: Bundle, messages: list[SalientMessage], device: str) -> None:
     if device == "qiskit.aer":
         pytest.importorskip("pennylane_qiskit")
-    scored = to_score(salient)[:20]
+    scored = to_score(messages)[:20]
     ours, theirs = (
-        Evaluator(bundle, EvaluateOptions("compiled")).score(scored),
-        Evaluator(bundle, EvaluateOptions(device)).score(scored),
+        Evaluator(bundle, EvaluateOptions(name)).score(scored, list(ScoreName)).values
+        for name in ("compiled", device)
     )
-    for one, other in zip(ours, theirs, strict=True):
-        assert one.scores == pytest.approx(other.scores, abs=1e-5)
+    for name in ScoreName:
+        np.testing.assert_allclose(ours[name], theirs[name], atol=1e-5)
 
 
 def test_events_without_a_time_can_be_salient(bundle: Bundle) -> None:
     events = simulated(6)
     events.time = [float("nan")] * len(events)
-    assert Triage(bundle, "t", 0).process(events).salient
+    assert to_score(Triage(bundle, "t", 0).process(events).messages)
 
 
 def test_round_trip(saved: Path, bundle: Bundle, tmp_path: Path) -> None:

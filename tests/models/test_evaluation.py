@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
 
-from models.bundle import SCORES
 from models.evaluation import Evaluation, figures, interval
 from models.labels import Labels
+from models.scores import EventScores, ScoreName
+from schemas.salient import SalientEvent, Trigger
 
 
 def test_figures_are_those_of_scikit_learn() -> None:
@@ -43,7 +44,12 @@ def test_what_labels_cannot_give_is_none() -> None:
 
 
 def scored(evaluation: Evaluation, source: str, entity: str, time: float, score: float, p: float) -> None:
-    evaluation.scored(source, entity, time, [score] * len(SCORES), [p] * len(SCORES))
+    event = SalientEvent(
+        id="0" * 32, topic="t", partition=0, offset=0, record=0, bundle="ab", trigger=Trigger.EVENT,
+        time=time, watermark=time, source=source, entity=entity,
+    )  # fmt: skip
+    one = {name: np.array([score]) for name in ScoreName}
+    evaluation.scored([event], EventScores(one, {name: np.array([p]) for name in ScoreName}))
 
 
 def test_entities_by_hand() -> None:
@@ -63,7 +69,7 @@ def test_entities_by_hand() -> None:
     assert (entity["precision"], entity["recall"], entity["n_positive"], entity["n"]) == (2 / 3, 2 / 3, 3, 5)
     assert report["false_alarms_per_10k_events"] == 10.0
     assert report["delay_seconds"] == {"p50": 22.5, "p90": pytest.approx(36.5)}  # of 5 s and 40 s
-    assert set(report["ablation"]) == set(SCORES)
+    assert set(report["ablation"]) == set(ScoreName)
     assert report["ablation"]["prefilter"]["recall"] == 0.0
     assert report["ablation"]["hybrid"]["interval95"]["f1"][0] <= entity["f1"]
     assert "event" not in report

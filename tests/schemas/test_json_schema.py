@@ -15,11 +15,11 @@ def test_the_committed_schema_is_true(name: str) -> None:
 
 def test_there_is_a_schema_per_kind_of_record(tmp_path: Path) -> None:
     write(tmp_path)
-    names = {f"{name}.schema.json" for name in ("log_event", "salient", "alert", "dead_letter")}
+    names = {f"{name}.schema.json" for name in ("log_event", "salient", "watermark", "alert", "dead_letter")}
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in DIRECTORY.iterdir()} == names
 
 
 def test_every_field_is_described() -> None:
-    for name in ("log_event", "salient", "alert", "dead_letter"):
+    for name in ("log_event", "salient", "watermark", "alert", "dead_letter"):
         for field, schema in documents()[f"{name}.schema.json"]["properties"].items():
             assert schema.get("description"), f"{name}.{field}"

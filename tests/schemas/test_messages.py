@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from schemas.alert import Alert, Driver, Scores, cloudevents_headers, fingerprint, rfc3339
 from schemas.dead_letter import ERROR_HEADERS, DeadLetter, dead_letter_topic, error_headers
 from schemas.salient import SalientEvent, event_id
+from schemas.watermark import Watermark, decode_salient
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 SALIENT: dict[str, Any] = {
@@ -70,7 +71,7 @@ def test_a_salient_event_survives_exactly(x: list[float], a: list[float], logit:
         "entity": text,
     }
     event = SalientEvent(**fields)
-    assert SalientEvent.decode(event.encode()) == event
+    assert decode_salient(event.encode()) == event
 
 
 @pytest.mark.parametrize(
@@ -96,14 +97,33 @@ def test_a_salient_event_with_a_wrong_field_is_refused(wrong: dict[str, Any]) ->
         SalientEvent(**(SALIENT | wrong))
     if "time" not in wrong and wrong.get("features") != [math.inf]:
         with pytest.raises(ValueError, match="not a salient event"):
-            SalientEvent.decode(orjson.dumps(SALIENT | wrong))
+            decode_salient(orjson.dumps(SALIENT | wrong))
 
 
 @given(st.binary(max_size=80))
 def test_foreign_bytes_are_refused(value: bytes) -> None:
-    for model in (SalientEvent, Alert):
+    for decode in (decode_salient, Alert.decode):
         with pytest.raises(ValueError, match=r"^not an? "):
-            model.decode(value)
+            decode(value)
+
+
+@given(FINITE, st.integers(0, 2**31), st.text(st.characters(codec="utf-8"), max_size=50))
+def test_a_watermark_survives_exactly_and_is_no_salient_event(
+    time: float, partition: int, topic: str
+) -> None:
+    notice = Watermark(topic=topic, partition=partition, bundle="ab", watermark=time)
+    assert decode_salient(notice.encode()) == notice
+    assert orjson.loads(notice.encode())["type"] == "watermark"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"watermark": "soon"}, {"partition": -1}, {"topic": None}, {"bundle": "G"}, {"type": "mark"}]
+)
+def test_a_watermark_with_a_wrong_field_is_refused(wrong: dict[str, Any]) -> None:
+    right = {"type": "watermark", "topic": "logs", "partition": 0, "bundle": "ab", "watermark": 1.7e9}
+    assert isinstance(decode_salient(orjson.dumps(right)), Watermark)
+    with pytest.raises(ValueError, match="not a"):
+        decode_salient(orjson.dumps(right | wrong))
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=20))

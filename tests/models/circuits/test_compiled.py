@@ -94,7 +94,8 @@ def test_states_overlap_like_those_of_the_qnode(seed: int, preset: str) -> None:
     spec = CircuitSpec(4, 2, preset)
     weights, a, mask = inputs(spec, 9, seed)
     seen: set[int] = set()
-    for code, rows, states in CompiledCircuit(spec, weights).states(a, mask):
+    for part in CompiledCircuit(spec, weights).evolved(a, mask):
+        code, rows, states = part.pattern, part.rows, part.states
         wires = np.flatnonzero(mask[rows[0]])
         assert code == (1 << wires).sum()
         assert (mask[rows] == mask[rows[0]]).all()
@@ -104,6 +105,18 @@ def test_states_overlap_like_those_of_the_qnode(seed: int, preset: str) -> None:
         np.testing.assert_allclose(overlap, np.abs(want @ want.conj().T) ** 2, atol=2e-6)
         seen.update(rows.tolist())
     assert seen == set(np.flatnonzero(mask.any(axis=1)).tolist())
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), preset=st.sampled_from(PRESETS))
+def test_one_evolution_gives_the_expectations_of_a_call_to_the_last_bit(seed: int, preset: str) -> None:
+    spec = CircuitSpec(5, 2, preset)
+    weights, a, is_open = inputs(spec, 60, seed)
+    circuit = CompiledCircuit(spec, weights)
+    found = np.ones_like(a)
+    for part in circuit.evolved(a, is_open):
+        found[part.rows] = part.expectations
+    assert found.tobytes() == circuit(a, is_open).tobytes()
 
 
 def state_vectors(

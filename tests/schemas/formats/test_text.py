@@ -155,7 +155,7 @@ def test_memory_changes_no_result(lines: list[str], pattern: str | None) -> None
     used = TopicDecoder(ReadOptions(format="text", line=pattern))
     used.decode(values, range(len(values)), [None] * len(values))
     fresh = TopicDecoder(used.options)
-    fresh.restore(used.state())
+    fresh.resume(used.snapshot())
     after = [d.decode(values, range(len(values)), [NOON] * len(values)).events for d in (used, fresh)]
     assert after[0] == after[1]
 

@@ -1,0 +1,45 @@
+"""Why an event alerts: the features that argued most for it, and the kind of alert that makes it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from models.bundle import Bundle
+from models.context.features import FEATURES, NAMES, Kind
+
+MOST_DRIVERS: Final = 4  # features named in an alert
+_LEAST_WEIGHT: Final = 1e-3  # of a feature that training gave none, so that it can still be named
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """kind: what kind of alert it is; drivers: (feature, value, what is usual) of what argued most for it,
+    the strongest first.
+    """
+
+    kind: Kind
+    drivers: list[tuple[str, float, float]]
+
+
+class Explainer:
+    """Explains by the weights of the prefilter, which every head starts from, and by what is typical."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._weight = bundle.weights["prefilter.weight"].astype(np.float64)
+        self._typical = bundle.weights["typical"].astype(np.float64)
+
+    def explain(self, features: Sequence[float]) -> Explanation:
+        """Explain an event by its features x (d,).
+
+        A feature drives an alert by its weight times what it has beyond the 95th percentile of normal events;
+        where none is beyond, by its weight times its value.
+        """
+        x = np.asarray(features)
+        drive = np.maximum(self._weight, _LEAST_WEIGHT) * np.maximum(x - self._typical, 0.0)
+        if not drive.any():
+            drive = np.maximum(self._weight, _LEAST_WEIGHT) * x
+        order = np.argsort(-drive, kind="stable")[:MOST_DRIVERS].tolist()
+        drivers = [(NAMES[i], float(x[i]), float(self._typical[i])) for i in order if drive[i] > 0.0]
+        return Explanation(FEATURES[order[0]].kind, drivers)

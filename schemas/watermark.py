@@ -1,0 +1,57 @@
+"""The watermark: how far the event time of an input partition has come, told where nothing is salient.
+
+It travels on ``qualm.salient`` between the salient events, in their order, because evaluate resolves
+incidents by event time and would else not know that time passes.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from schemas.salient import Digest, Finite, SalientEvent, problems
+
+__all__ = ["SalientMessage", "Watermark", "decode_salient"]
+
+
+class Watermark(BaseModel):
+    """A notice from triage that one of its partitions is complete up to some event time."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    type: Annotated[Literal["watermark"], Field(description="Tells it from a salient event.")] = "watermark"
+    topic: Annotated[str, Field(max_length=249, description="Input topic.")]
+    partition: Annotated[int, Field(ge=0, description="Partition of the input topic.")]
+    bundle: Annotated[Digest, Field(description="Digest of the bundle of the triage that sent it.")]
+    watermark: Annotated[
+        Finite, Field(description="Event time up to which the partition is complete, Unix seconds.")
+    ]
+
+    def encode(self) -> bytes:
+        """The value of a Kafka record: JSON, floats exact."""
+        return orjson.dumps(self.__dict__)
+
+
+SalientMessage = SalientEvent | Watermark
+"""What is on ``qualm.salient``."""
+
+
+def decode_salient(value: bytes) -> SalientMessage:
+    """The salient event or watermark in a record of ``qualm.salient``.
+
+    Raises:
+        ValueError: neither of them; the text names the fields that are wrong.
+
+    """
+    try:
+        content = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"not a salient event: not JSON: {error.msg}") from None
+    is_watermark = isinstance(content, dict) and content.get("type") == "watermark"
+    try:
+        return (Watermark if is_watermark else SalientEvent).model_validate(content)
+    except ValidationError as error:
+        name = "watermark" if is_watermark else "salient event"
+        raise ValueError(f"not a {name}: {problems(error)}") from None

@@ -1,0 +1,119 @@
+"""State of partitions: made, dropped, and written down anywhere and resumed as if nothing had happened."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import nan
+
+import pytest
+
+from agents.demo.simulation import simulate
+from agents.evaluate import SalientEvaluation
+from agents.partitions import PartitionStates
+from agents.records import RecordBatch
+from agents.triage import PartitionTriage
+from models.bundle import Bundle
+from models.options import EvaluateOptions
+from schemas.alert import Alert
+from schemas.formats.detection import TopicDecoder
+from schemas.formats.options import ReadOptions
+
+MANY_ALERTS = EvaluateOptions(false_alarm_rate=0.05, resolve_after=20.0)
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return Bundle.default()
+
+
+@pytest.fixture(scope="module")
+def records() -> RecordBatch:
+    """Four minutes of services with incidents: a silence, ended requests, records that cannot be read."""
+    values: list[bytes | None] = [event.encode() for event in simulate(3, 240.0, 20.0, incidents="demo")]
+    values[1000:1000] = [b"", b'{"broken"', None]
+    n = len(values)
+    return RecordBatch("logs", 2, list(range(10, 10 + n)), values, [nan] * n, [None] * n, [[]] * n)
+
+
+class Pipeline:
+    """Triage and evaluation of one partition, with the alerts so far."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        def make(topic: str, partition: int) -> PartitionTriage:
+            return PartitionTriage(bundle, TopicDecoder(ReadOptions()), topic, partition)
+
+        self.triage = PartitionStates(make)
+        self.evaluation = SalientEvaluation(bundle, MANY_ALERTS)
+        self.alerts: list[Alert] = []
+        self.dead = 0
+
+    def take(self, batch: RecordBatch) -> None:
+        output = self.triage.of("logs", 2).process(batch)
+        self.dead += len(output.dead)
+        self.alerts += self.evaluation.process(output.messages, "qualm.salient", 1)
+
+    def moved_to(self, other: Pipeline) -> Pipeline:
+        """What another worker makes of the snapshots."""
+        for name, data in self.triage.snapshot().items():
+            other.triage.resume(*name, data)
+        for name, data in self.evaluation.states.snapshot().items():
+            other.evaluation.states.resume(*name, data)
+        other.alerts, other.dead = self.alerts, self.dead
+        return other
+
+
+@pytest.mark.parametrize("cuts", [(1500,), (1, 2, 999, 1001, 3000), tuple(range(400, 4000, 400))])
+def test_a_partition_goes_on_from_a_snapshot_as_if_nothing_had_happened(
+    bundle: Bundle, records: RecordBatch, cuts: tuple[int, ...]
+) -> None:
+    undisturbed = Pipeline(bundle)
+    undisturbed.take(records)
+    assert {alert.status for alert in undisturbed.alerts} == {"firing", "resolved"}
+    assert len(undisturbed.alerts) > 50
+    moved = Pipeline(bundle)
+    for low, high in pairwise((0, *cuts, len(records))):
+        moved.take(records[low:high])
+        moved = moved.moved_to(Pipeline(bundle))
+        moved.take(records[max(0, high - 100) : high])  # the broker repeats what was not committed
+    assert [alert.encode() for alert in moved.alerts] == [alert.encode() for alert in undisturbed.alerts]
+    assert moved.dead == undisturbed.dead == 3
+
+
+def test_states_are_made_once_and_dropped_with_their_partition(bundle: Bundle) -> None:
+    made: list[tuple[str, int]] = []
+
+    def make(topic: str, partition: int) -> TopicDecoder:
+        made.append((topic, partition))
+        return TopicDecoder(ReadOptions())
+
+    states = PartitionStates(make)
+    first = states.of("a", 0)
+    assert states.of("a", 0) is first
+    states.of("a", 1)
+    states.of("b", 0)
+    assert made == [("a", 0), ("a", 1), ("b", 0)]
+    states.keep({("a", 1), ("c", 0)})
+    assert list(states) == [("a", 1)]
+    assert states.of("a", 0) is not first
+
+
+def test_what_is_no_snapshot_is_refused_and_changes_nothing(bundle: Bundle, records: RecordBatch) -> None:
+    pipeline = Pipeline(bundle)
+    pipeline.take(records[:500])
+    kept = pipeline.triage.of("logs", 2), pipeline.evaluation.states.of("qualm.salient", 1)
+    good = pipeline.triage.snapshot()["logs", 2]
+    renamed = good.replace(b"wait", b"tiaw")
+    for bad in (b"", b"{}", b"\x80\x04cposix\nsystem\n", good[: len(good) // 2], renamed):
+        with pytest.raises(ValueError, match="not a snapshot"):
+            pipeline.triage.resume("logs", 2, bad)
+        with pytest.raises(ValueError, match="not a snapshot"):
+            pipeline.evaluation.states.resume("qualm.salient", 1, bad)
+    assert kept == (pipeline.triage.of("logs", 2), pipeline.evaluation.states.of("qualm.salient", 1))
+
+
+def test_a_snapshot_of_another_bundle_is_refused(bundle: Bundle, records: RecordBatch) -> None:
+    pipeline = Pipeline(bundle)
+    pipeline.take(records[:500])
+    data = pipeline.triage.snapshot()["logs", 2]
+    with pytest.raises(ValueError, match="another bundle"):
+        pipeline.triage.resume("logs", 2, data.replace(bundle.digest.encode(), b"0" * 64))
