@@ -14,6 +14,7 @@ from models.bundle import Bundle
 from models.detector import Triage
 from schemas.formats.detection import TopicDecoder
 from schemas.formats.options import ReadOptions
+from schemas.watermark import SalientMessage
 
 _SEED, _SECONDS = 7, 1200.0  # of the simulated services; the default bundle was trained on another seed
 
@@ -42,11 +43,20 @@ def of_inputs(bundle: Bundle, inputs: Inputs) -> Salient:
 
 def of_simulation(bundle: Bundle) -> Salient:
     """Of simulated services with the incidents of the demo in them."""
+    return _joined(bundle, [_simulated(bundle)])
+
+
+def messages_of_simulation(bundle: Bundle) -> list[SalientMessage]:
+    """The same as they are on the salient topic, with the watermarks between them."""
+    return _simulated(bundle).messages
+
+
+def _simulated(bundle: Bundle) -> TriageOutput:
     values = [event.encode() for event in simulate(_SEED, _SECONDS, incidents="demo")]
     events = TopicDecoder(ReadOptions()).decode(values, range(len(values)), [None] * len(values)).events
     output = TriageOutput()
     output.add(Triage(bundle, "bench", 0).process(events))
-    return _joined(bundle, [output])
+    return output
 
 
 def _joined(bundle: Bundle, outputs: Sequence[TriageOutput]) -> Salient:

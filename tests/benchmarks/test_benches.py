@@ -61,7 +61,7 @@ def test_circuit_rows(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     methods = {row["method"] for row in rows}
     assert {"qualm compiled", "torch cpu", "default.qubit broadcast", "lightning.qubit loop"} <= methods
     assert {"seed-style loop (default.qubit)", "lightning.qubit broadcast"} <= methods
-    assert {"qualm compiled + int8 readout", "qualm all scores"} <= methods
+    assert {"qualm compiled + int8 readout", "qualm published scores"} <= methods
     for row in rows:
         if row["max_deviation"] is not None:
             limit = 1e-6 if "qualm" in row["method"] or "torch" in row["method"] else 1e-9
