@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.salient import Salient
 from models.bundle import READOUT, Bundle
 from models.circuits.compiled import CompiledCircuit
-from models.circuits.devices import DEVICES, installed
+from models.circuits.devices import DEVICES, device_problems
 from models.circuits.qnode import make_qnode
 from models.circuits.spec import THRESHOLD, CircuitSpec, initial_weights
 from models.circuits.torch_layer import CircuitLayer
@@ -126,7 +126,7 @@ def _methods(spec: CircuitSpec, weights: Floats) -> Iterator[_Method]:
     yield _Method("default.qubit broadcast", _broadcast(spec, weights), most)
     yield _Method("seed-style loop (default.qubit)", _loop(spec, weights, "default.qubit"), _LOOPED, True)
     for name, capability in DEVICES.items():
-        if not capability.batches and not installed()[name]:
+        if not capability.batches and not device_problems()[name]:
             yield _Method(f"{name} loop", _loop(spec, weights, name), _LOOPED, True)
             if capability.shots:  # the tensor network takes no batch at all
                 yield _Method(f"{name} broadcast", _broadcast(spec, weights, name), _LOOPED)

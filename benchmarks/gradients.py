@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.table import show
-from models.circuits.devices import DEVICES, installed
+from models.circuits.devices import DEVICES, device_problems
 from models.circuits.qnode_layer import QnodeLayer
 from models.circuits.spec import CircuitSpec
 from models.circuits.torch_layer import CircuitLayer
@@ -43,7 +43,7 @@ def _rows(spec: CircuitSpec) -> Iterator[dict[str, Any]]:
 def _layers(spec: CircuitSpec) -> Iterator[tuple[str, nn.Module]]:
     yield "torch layer (backprop)", CircuitLayer(spec)
     for device, can in DEVICES.items():
-        if not installed()[device] and (spec.wires <= _WIRES or "adjoint" in can.gradients):
+        if not device_problems()[device] and (spec.wires <= _WIRES or "adjoint" in can.gradients):
             for method in can.gradients:
                 yield f"{device} {method}", QnodeLayer(spec, 0, device, method)
 

@@ -37,7 +37,7 @@ DEVICES: Final = {
 NAMES: Final = ("auto", COMPILED, *DEVICES)
 
 
-def installed() -> dict[str, str]:
+def device_problems() -> dict[str, str]:
     """What keeps each device from use, "" when nothing does: found out by making it."""
     return {COMPILED: "", **{name: problem(name) for name in DEVICES}}
 

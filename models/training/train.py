@@ -7,7 +7,7 @@ p-values.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -56,11 +56,11 @@ def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> B
         trusted = _trusted(rows, rows.normal_fit, logit)
     threshold = float(np.quantile(logit[rows.normal_fit], 1.0 - options.salience_budget))
     bags = rows.bags_fit
-    positives, positives_above = _above(bags, prefilter_logit(bags.x, bags.trigger, weight, bias) - threshold)
+    positives = _above(bags, prefilter_logit(bags.x, bags.trigger, weight, bias) - threshold)
     hard = trusted & (logit >= threshold)
-    above = logit[hard] - threshold
+    passed = _Passed(rows.x[hard], logit[hard] - threshold, *positives)
     price = CORRECTION_BY_LABELS if len(rows.truth) else CORRECTION_BY_FAULTS
-    network = _fit_network(rows.x[hard], above, positives, positives_above, price, options, rng, progress)
+    network = _fit_network(passed, price, options, rng, progress)
     weights: Arrays = {
         "prefilter.weight": weight,
         "prefilter.bias": bias,
@@ -154,35 +154,57 @@ def _above(bags: Bags, above: NDArray[np.float64]) -> tuple[Bags, NDArray[np.flo
     return Bags(bags.x[chosen], bags.trigger[chosen], numbered, bags.weight[kept]), above[chosen]
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What one step of the network sees: x (B, d), first NEGATIVE_BATCH normal rows and then those of
+    BAG_BATCH bags; above (B,): the prefilter's logit less its threshold; bag (B - NEGATIVE_BATCH,) of each
+    row of a bag, weight (BAG_BATCH,) of each bag.
+    """
+
+    x: Tensor
+    above: NDArray[np.float64]
+    bag: Tensor
+    weight: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """What passes the prefilter: normal rows (m, d) and bags, each row with its logit less the threshold."""
+
+    normal: NDArray[np.float32]
+    normal_above: NDArray[np.float64]
+    bags: Bags
+    bags_above: NDArray[np.float64]
+
+    def draw(self, rng: np.random.Generator) -> _Batch:
+        """Normal rows and bags, drawn with replacement."""
+        first = np.searchsorted(self.bags.bag, np.arange(len(self.bags) + 1))
+        rows = rng.integers(0, len(self.normal), NEGATIVE_BATCH)
+        drawn = rng.integers(0, len(self.bags), BAG_BATCH)
+        members = np.concatenate([np.arange(first[b], first[b + 1]) for b in drawn])
+        bag = np.repeat(np.arange(len(drawn)), first[drawn + 1] - first[drawn])
+        return _Batch(
+            torch.from_numpy(np.concatenate([self.normal[rows], self.bags.x[members]])),
+            np.concatenate([self.normal_above[rows], self.bags_above[members]]),
+            torch.from_numpy(bag),
+            torch.from_numpy(self.bags.weight[drawn].astype(np.float32)),
+        )
+
+
 def _fit_network(
-    normal: NDArray[np.float32],
-    normal_above: NDArray[np.float64],
-    bags: Bags,
-    bags_above: NDArray[np.float64],
-    price: float,
-    options: TrainingOptions,
-    rng: np.random.Generator,
-    progress: Progress,
+    passed: _Passed, price: float, options: TrainingOptions, rng: np.random.Generator, progress: Progress
 ) -> Network:
     """Adam on both heads at once; normal rows and bags are drawn afresh for each step."""
-    if not len(normal) or not len(bags):
+    if not len(passed.normal) or not len(passed.bags):
         raise ValueError("nothing passes the prefilter: give more events, or a larger salience budget")
     network = Network(_spec(options), WIDTH, options.seed)
     target = OpenWiresTarget(network.quantum.gate, min(options.open_wires, options.wires))
     optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps)
-    first = np.searchsorted(bags.bag, np.arange(len(bags) + 1))
     for step in range(options.steps):
         if step == int(FREEZE_ALPHA * options.steps):
             network.quantum.gate.freeze_alpha()
-        rows = rng.integers(0, len(normal), NEGATIVE_BATCH)
-        drawn = rng.integers(0, len(bags), BAG_BATCH)
-        members = np.concatenate([np.arange(first[b], first[b + 1]) for b in drawn])
-        bag = np.repeat(np.arange(len(drawn)), first[drawn + 1] - first[drawn])
-        x = torch.from_numpy(np.concatenate([normal[rows], bags.x[members]]))
-        above = np.concatenate([normal_above[rows], bags_above[members]])
-        weight = torch.from_numpy(bags.weight[drawn].astype(np.float32))
-        loss = _loss(network, x, above, torch.from_numpy(bag), weight, price, target)
+        loss = _loss(network, passed.draw(rng), price, target)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's stub
         optimiser.step()
@@ -193,26 +215,18 @@ def _fit_network(
     return network
 
 
-def _loss(
-    network: Network,
-    x: Tensor,
-    above: NDArray[np.float64],
-    bag: Tensor,
-    weight: Tensor,
-    price: float,
-    target: OpenWiresTarget,
-) -> Tensor:
-    """Both heads alike, and the price of open wires. The first NEGATIVE_BATCH rows are normal: as nearly all
-    that reach a circuit are, the target is for these.
+def _loss(network: Network, batch: _Batch, price: float, target: OpenWiresTarget) -> Tensor:
+    """Both heads alike, their corrections of the prefilter at a price, and the price of open wires.
 
-    above (B,): the prefilter's logit less its threshold, which the heads correct at a price.
+    The target for open wires is for the normal rows: as nearly all that reach a circuit are.
     """
-    out = network(x, torch.from_numpy(readout_prior(above)))
+    out = network(batch.x, torch.from_numpy(readout_prior(batch.above)))
     loss = torch.zeros(())
     for correction in (out.hybrid, out.twin):
-        logit = correction + torch.from_numpy(above.astype(np.float32))
+        logit = correction + torch.from_numpy(batch.above.astype(np.float32))
+        negative, positive = logit[:NEGATIVE_BATCH], logit[NEGATIVE_BATCH:]
         loss = loss + price * correction.square().mean()
-        loss = loss + softplus(logit[:NEGATIVE_BATCH]).mean() + _bag_loss(logit[NEGATIVE_BATCH:], bag, weight)
+        loss = loss + softplus(negative).mean() + _bag_loss(positive, batch.bag, batch.weight)
     return loss + target.penalty(out.expected_open[:NEGATIVE_BATCH], out.is_open[:NEGATIVE_BATCH])
 
 

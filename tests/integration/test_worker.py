@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from agents.demo.simulation import simulate
-from models.circuits.devices import installed
+from models.circuits.devices import device_problems
 from schemas.alert import Alert
 from tests.integration.conftest import Broker, KafkaServer, WorkerUnderTest, free_port, wait_until
 
@@ -86,7 +86,7 @@ def test_from_produced_bytes_to_consumed_alerts(broker: Broker, unique: str, sta
 def test_a_device_that_is_missing_is_replaced_counted_and_costs_no_alert(
     broker: Broker, unique: str, start_worker: Start
 ) -> None:
-    if not installed()["lightning.gpu"]:
+    if not device_problems()["lightning.gpu"]:
         pytest.skip("lightning.gpu works here, so nothing is missing")
     settings = settings_for(broker, unique)
     broker.create(settings["topics"])

@@ -8,7 +8,7 @@ import pytest
 
 from models.circuits import choice as device_choice
 from models.circuits.choice import DeviceChoice, choose, time_devices
-from models.circuits.devices import DEVICES, DeviceError, installed
+from models.circuits.devices import DEVICES, DeviceError, device_problems
 from models.circuits.spec import PRESETS, CircuitSpec, initial_weights
 from models.options import EvaluateOptions
 
@@ -33,7 +33,7 @@ def test_auto_times_what_is_installed_and_takes_the_fastest(
     spec = CircuitSpec(3, 1, preset)
     timings = {timing.name: timing for timing in time_devices(spec, initial_weights(spec, 0), 64)}
     assert set(timings) == {"compiled", *DEVICES}
-    for name, missing in installed().items():
+    for name, missing in device_problems().items():
         assert (timings[name].rate is None) == bool(missing)
         assert timings[name].problem == missing
     choice = chosen("auto", spec)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.circuits.devices import DEVICES, installed
+from models.circuits.devices import DEVICES, device_problems
 from models.circuits.qnode_layer import QnodeLayer
 from models.circuits.spec import PRESETS, CircuitSpec
 from models.circuits.torch_layer import CircuitLayer
@@ -37,7 +37,7 @@ def gradients(circuit: CircuitLayer | QnodeLayer, batch: int) -> tuple[Tensor, l
 def test_gradients_inside_a_model_equal_those_of_the_layer_in_torch(
     device: str, method: str, preset: str
 ) -> None:
-    if problem := installed()[device]:
+    if problem := device_problems()[device]:
         pytest.skip(f"{device}: {problem}")
     spec, batch = CircuitSpec(2, 2, preset), 1 if device == "qiskit.aer" else 4  # Aer: 36 circuits an event
     want, want_gradients = gradients(CircuitLayer(spec, seed=3), batch)

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.circuits.compiled import CompiledCircuit
-from models.circuits.devices import DEVICES, DeviceError, installed
+from models.circuits.devices import DEVICES, DeviceError, device_problems
 from models.circuits.runner import ORDER, CircuitRunner
 from models.circuits.spec import CircuitSpec, initial_weights
 from models.options import EvaluateOptions
@@ -26,8 +26,8 @@ def inputs(spec: CircuitSpec, count: int = 4) -> tuple[NDArray[np.float32], NDAr
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("preset", ["sparse", "reuploading", "threshold"])
 def test_every_device_gives_what_the_compiled_circuit_gives(device: str, preset: str) -> None:
-    if installed()[device]:
-        pytest.skip(installed()[device])
+    if device_problems()[device]:
+        pytest.skip(device_problems()[device])
     spec = CircuitSpec(3, 2, preset)
     weights, (a, mask) = initial_weights(spec, 0), inputs(spec)
     circuit = CircuitRunner(spec, weights, EvaluateOptions(device))
@@ -78,7 +78,7 @@ def test_a_device_that_gives_impossible_numbers_is_left(
 
 
 def test_a_missing_device_is_replaced_and_named() -> None:
-    if not installed()["lightning.gpu"]:
+    if not device_problems()["lightning.gpu"]:
         pytest.skip("lightning.gpu works here, so nothing is missing")
     failed: list[str] = []
     circuit = CircuitRunner(SPEC, WEIGHTS, EvaluateOptions("lightning.gpu"), on_failure=failed.append)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.circuits import qnode
-from models.circuits.devices import DEVICES, installed
+from models.circuits.devices import DEVICES, device_problems
 from models.circuits.qnode import expectations, make_qnode
 from models.circuits.spec import PRESETS, CircuitSpec, initial_weights, pairs, subcircuit, weight_shape
 from models.circuits.torch_layer import CircuitLayer
@@ -21,7 +21,7 @@ Inputs = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 def needs(device: str) -> None:
     """Skip where the device is not installed, and say what is missing."""
-    if problem := installed()[device]:
+    if problem := device_problems()[device]:
         pytest.skip(f"{device}: {problem}")
 
 
