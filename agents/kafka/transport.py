@@ -12,7 +12,7 @@ What the subclass changes in Faust 0.15, and which failure each change prevents:
   Faust commits what its streams acknowledged, and they acknowledge in a ``finally``: also when the agent
   raised, was cancelled, or the message was skipped as stale after a rebalance. Each of these would commit
   unprocessed records. (The compiled stream does so without calling ``Consumer.ack``: overriding that does
-  not help.) ``agents.ledger`` decides what that is; the consumer only asks.
+  not help.) ``agents.kafka.ledger`` decides what that is; the consumer only asks.
 - ``_new_offset`` and ``_add_gap``: Faust counts single offsets and fills the gaps between them; a gap filled
   beyond the acknowledged batch would commit records that are still queued. Here the position is the last
   offset of the last confirmed batch plus one, whatever gaps compaction and transactions left.
@@ -34,7 +34,7 @@ from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from agents.ledger import Ledger
+from agents.kafka.ledger import Ledger
 from agents.records import RecordBatch
 
 __all__ = ["BatchTransport"]

@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 from faust.types import TP
 
-from agents.app import Worker
-from agents.ledger import Ledger
-from agents.publishing import Publisher
+from agents.demo.simulation import simulate
+from agents.kafka.ledger import Ledger
+from agents.kafka.publisher import Publisher
 from agents.records import RecordBatch
 from agents.settings import load_settings
-from agents.simulation import simulate
+from agents.worker import Worker
 from models.bundle import Bundle
 from schemas.alert import Alert
 from schemas.salient import SalientEvent
-from tests.agents.simulated_broker import Plan, Sent, SimulatedBroker, Tasks, Verdict
+from schemas.watermark import SalientMessage, decode_salient
+from tests.agents.kafka.simulated_broker import Plan, Sent, SimulatedBroker, Tasks, Verdict
 
 LATE = Plan(late=True)
 
@@ -117,18 +118,18 @@ def evaluate(bundle: Bundle, benches: list[Bench]) -> Bench:
 
 
 @pytest.fixture(scope="module")
-def salient(bundle: Bundle, lines: list[bytes]) -> list[SalientEvent]:
+def salient(bundle: Bundle, lines: list[bytes]) -> list[SalientMessage]:
     """What triage sends to evaluate for the lines."""
     bench = Bench(bundle, role="triage")
     bench.triage(bench.batch("logs", 0, 0, lines))
     bench.tasks.close()
-    found = [SalientEvent.decode(sent.value) for sent in bench.stored("qualm.salient")]
-    assert sum(event.trigger == "event" for event in found) > 3
+    found = [decode_salient(sent.value) for sent in bench.stored("qualm.salient")]
+    assert sum(isinstance(each, SalientEvent) and each.trigger == "event" for each in found) > 3
     return found
 
 
-def suspicious(salient: list[SalientEvent]) -> SalientEvent:
-    return next(event for event in salient if event.trigger == "event")
+def suspicious(salient: list[SalientMessage]) -> SalientEvent:
+    return next(each for each in salient if isinstance(each, SalientEvent) and each.trigger == "event")
 
 
 def copies(event: SalientEvent, numbers: Iterable[int], **changes: Any) -> list[bytes]:
@@ -164,7 +165,7 @@ def test_what_triage_read_is_committed_when_all_that_came_of_it_is_acknowledged(
 
 
 def test_what_evaluate_read_is_committed_when_all_that_came_of_it_is_acknowledged(
-    evaluate: Bench, salient: list[SalientEvent]
+    evaluate: Bench, salient: list[SalientMessage]
 ) -> None:
     evaluate.broker.plans.extend([LATE] * 10_000)
     values = [b"{]", *(event.encode() for event in salient)]
@@ -200,7 +201,7 @@ def test_a_stopping_worker_gives_up_without_committing(triage: Bench) -> None:
 
 
 def test_salient_events_of_another_bundle_are_refused_with_the_reason(
-    evaluate: Bench, bundle: Bundle, salient: list[SalientEvent]
+    evaluate: Bench, bundle: Bundle, salient: list[SalientMessage]
 ) -> None:
     event = suspicious(salient)
     (foreign,) = copies(event, [1], bundle="ab" * 32)
@@ -236,7 +237,7 @@ def test_triage_forgets_partitions_that_went_away_and_keeps_the_others(triage: B
 
 
 def test_evaluate_forgets_partitions_that_went_away_and_keeps_the_others(
-    evaluate: Bench, salient: list[SalientEvent]
+    evaluate: Bench, salient: list[SalientMessage]
 ) -> None:
     event = suspicious(salient)
     here = [event.model_copy(update={"partition": number}).encode() for number in (0, 1)]
@@ -252,7 +253,7 @@ def test_evaluate_forgets_partitions_that_went_away_and_keeps_the_others(
 
 
 def test_a_salient_event_that_is_delivered_twice_counts_once(
-    evaluate: Bench, salient: list[SalientEvent]
+    evaluate: Bench, salient: list[SalientMessage]
 ) -> None:
     first, second = copies(suspicious(salient), [1, 2])
     evaluate.evaluate(evaluate.batch("qualm.salient", 0, 0, [first, first]))
@@ -261,7 +262,7 @@ def test_a_salient_event_that_is_delivered_twice_counts_once(
 
 
 def test_the_ids_of_the_latest_4096_events_are_remembered(
-    evaluate: Bench, salient: list[SalientEvent]
+    evaluate: Bench, salient: list[SalientMessage]
 ) -> None:
     event = suspicious(salient)
     (first,) = copies(event, [0])

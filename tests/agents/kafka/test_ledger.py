@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.ledger import Ledger
+from agents.kafka.ledger import Ledger
 
 
 def test_the_position_is_one_past_the_last_offset_that_is_confirmed() -> None:

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.context import Context
-from models.context_kernel import WAYS
-from models.features import NAMES
-from models.templates import TemplateMiner
+from models.context.context import Context
+from models.context.features import NAMES
+from models.context.kernel import WAYS
+from models.context.templates import TemplateMiner
 from schemas.events import EventBatch
 from schemas.events import Row as Event
-from tests.models import naive
+from tests.models.context import naive
 
 START = 1.7e9
 TRIGGERS = ("event", "end", "silence")

@@ -17,9 +17,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from agents.ledger import Ledger
-from agents.publishing import Outgoing, Publisher, PublishingStoppedError
-from tests.agents.simulated_broker import (
+from agents.kafka.ledger import Ledger
+from agents.kafka.publisher import Outgoing, Publisher, PublishingStoppedError
+from tests.agents.kafka.simulated_broker import (
     Plan,
     Sent,
     SimulatedBroker,

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import exp, isnan, log, log1p, nan
 
-from models.templates import TemplateMiner
+from models.context.templates import TemplateMiner
 from schemas.events import Row as Event
 
 CAP = 30.0  # no feature says more than this

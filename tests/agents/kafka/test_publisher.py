@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from agents.publishing import Outgoing, Publisher, PublishingStoppedError
-from tests.agents.simulated_broker import Plan, SimulatedBroker, Tasks, Verdict
+from agents.kafka.publisher import Outgoing, Publisher, PublishingStoppedError
+from tests.agents.kafka.simulated_broker import Plan, SimulatedBroker, Tasks, Verdict
 
 HOUR = 3600.0
 
