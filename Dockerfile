@@ -16,7 +16,6 @@ COPY pyproject.toml constraints.txt README.md ./
 COPY schemas ./schemas
 COPY models ./models
 COPY agents ./agents
-COPY benchmarks ./benchmarks
 RUN pip install --no-cache-dir --constraint constraints.txt .
 
 USER qualm

@@ -1,1 +1,5 @@
-"""The moving parts: settings, Faust app, agents, replay and command line."""
+"""The moving parts: what a worker, a replay and the command line do with the detector. No arithmetic here.
+
+Start at `triage.py` and `evaluate.py`, the two halves of an event's way, then `worker.py`, which runs them on
+Kafka, and `replay.py`, which runs them on files. `settings.py` has everything that can be configured.
+"""

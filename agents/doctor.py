@@ -103,7 +103,26 @@ def _bundle(settings: Settings) -> Iterator[Check]:
         yield Check("fail", "bundle", str(error), "Set `bundle` to a folder that `qualm train` wrote.")
     else:
         yield Check("ok", "bundle", f"{settings.bundle or 'default'}, digest {bundle.digest[:16]}")
+        yield from _reading(settings, bundle)
         yield from _devices(settings, bundle)
+
+
+def _reading(settings: Settings, bundle: Bundle) -> Iterator[Check]:
+    """How each topic is read, by the rule that the worker reads it by."""
+    trained = bundle.manifest.read_options()
+    for topic in settings.topics:
+        try:
+            options = settings.read_options(topic, trained)
+        except SettingsError as error:
+            yield Check("fail", f"reading {topic}", str(error), "Correct the settings that it names.")
+            continue
+        given = {name: value for name, value in options.remembered().items() if value is not None}
+        shown = ", ".join(f"{name} {value}" for name, value in given.items())
+        origin = "as the bundle was trained" if options.remembered() == trained.remembered() else "as set"
+        yield Check("ok", f"reading {topic}", f"{shown} ({origin})")
+    for topic in sorted(settings.read.keys() - set(settings.topics)):
+        advice = "Correct the name in `[read.TOPIC]`, or add the topic to `topics`."
+        yield Check("warn", f"reading {topic}", "set, but no worker reads this topic", advice)
 
 
 async def _broker(settings: Settings) -> list[Check]:

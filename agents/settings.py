@@ -3,13 +3,12 @@
 A setting comes from, in this order: the command line, the environment variable ``QUALM_<NAME>``, the file
 named by ``QUALM_CONFIG`` (``./qualm.toml`` when that is unset and the file exists), the default below.
 
-``python -m agents.settings`` writes the table in ``docs/configuration.md`` and ``qualm.example.toml`` from
-the fields of this module; a test keeps both true.
+``python -m agents.settings_page`` writes ``docs/configuration.md`` and ``qualm.example.toml`` from the fields
+of this module; a test keeps both true.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import ssl
@@ -26,7 +25,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -383,77 +381,3 @@ def _explain(error: Any) -> str:
     if not where:
         return text
     return f"{where}: {text} (set it as {PREFIX}{where.upper().split('.')[0]} or in qualm.toml)"
-
-
-def _shown(field: FieldInfo) -> str:
-    """The default of a setting as TOML would write it, empty when it is unset."""
-    value = field.get_default(call_default_factory=True)
-    if value is None:
-        return ""
-    if isinstance(value, tuple):
-        value = ",".join(value)
-    return json.dumps(value) if isinstance(value, str | int | float) else ""
-
-
-def settings_table() -> str:
-    """All settings as a Markdown table."""
-    rows = ["| setting | environment | default | meaning |", "|---|---|---|---|"]
-    for name, field in Settings.model_fields.items():
-        shown = f"`{_shown(field)}`" if _shown(field) else "unset"
-        rows.append(f"| `{name}` | `{PREFIX}{name.upper()}` | {shown} | {field.description} |")
-    return "\n".join(rows) + "\n"
-
-
-def example_toml() -> str:
-    """A configuration file in which every setting stands, commented out, with its meaning and default."""
-    lines = [
-        "# Settings of qualm. Copy this file to qualm.toml and change what you need; docs/configuration.md",
-        "",
-    ]
-    for name, field in Settings.model_fields.items():
-        if name == "read":
-            continue  # a table, so it comes last
-        lines += [f"# {field.description}", f"# {name} = {_shown(field) or '...'}", ""]
-    lines += [f"# {Settings.model_fields['read'].description}", "# [read.my-topic]", '# format = "text"']
-    lines += ["# line = '<date> <time> <pid> <level> <logger>: <message>'"]
-    return "\n".join(lines) + "\n"
-
-
-def configuration_page() -> str:
-    """The page ``docs/configuration.md``."""
-    return f"""# Configuration
-
-A setting comes from, in this order: the command line, the environment variable, the file named by
-`QUALM_CONFIG` (`./qualm.toml` when that is unset and the file exists), the default. An unknown key in the
-file is an error. `qualm doctor` says whether the configuration is valid and names environment variables that
-are none of these. `qualm.example.toml` holds every setting with its default. This page is written by `python
--m agents.settings`.
-
-{settings_table()}
-One topic read unlike the others, in `qualm.toml`:
-
-```toml
-topics = ["services", "datanodes"]
-
-[read.datanodes]
-format = "text"
-line = '<date> <time> <pid> <level> <logger>: <message>'
-entity_pattern = 'blk_-?\\d+'
-```
-
-A broker with TLS and a password, in the environment:
-
-```
-QUALM_BROKER=kafka.example.org:9093
-QUALM_SECURITY_PROTOCOL=SASL_SSL
-QUALM_SASL_USERNAME=qualm
-QUALM_SASL_PASSWORD=...
-QUALM_SSL_CAFILE=/etc/qualm/ca.pem
-```
-"""
-
-
-if __name__ == "__main__":
-    root = Path(__file__).parent.parent
-    (root / "docs" / "configuration.md").write_text(configuration_page(), encoding="utf-8")
-    (root / "qualm.example.toml").write_text(example_toml(), encoding="utf-8")

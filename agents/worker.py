@@ -192,10 +192,13 @@ def run_worker(settings: Settings) -> int:
 
     Raises:
         BundleError: the bundle is absent, foreign or damaged.
-        SettingsError: a TLS certificate or key cannot be read.
+        SettingsError: a topic cannot be read as the settings say, or a TLS certificate or key not at all.
+        DeviceError: the device is unknown, or cannot do what the settings want of it.
     """
     logs.configure(settings.log_level)
     bundle = Bundle.load(settings.bundle) if settings.bundle else Bundle.default()
+    for topic in settings.topics:
+        settings.read_options(topic, bundle.manifest.read_options())
     metrics.BUILD.labels(version("qualm"), bundle.digest, settings.role).set(1)
     server = metrics.serve(settings.metrics_host, settings.metrics_port)
     try:
@@ -210,10 +213,10 @@ async def _run(settings: Settings, bundle: Bundle) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    worker = Worker(settings, bundle)  # before the broker is waited for: it may refuse the settings
     if not await broker.wait_for_broker(settings, stopping):
         return 0
     await broker.create_topics(settings, broker.own_topics(settings))
-    worker = Worker(settings, bundle)
     await worker.app.start()
     log.info(
         "Worker (%s) reads from %s as group %s.", settings.role, ",".join(settings.broker), settings.group

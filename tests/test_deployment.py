@@ -275,8 +275,8 @@ def test_image_copies_files_that_exist_and_all_that_the_package_needs() -> None:
     copied = [source for rest in instructions("COPY") for source in shlex.split(rest)[:-1]]
     for source in copied:
         assert (ROOT / source).exists(), f"COPY {source}: no such file"
-    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    assert {*setuptools["packages"], "pyproject.toml", PROJECT["readme"]} <= set(copied)
+    assert {"schemas", "models", "agents", "pyproject.toml", PROJECT["readme"]} <= set(copied)
+    assert "benchmarks" not in copied, "a worker needs no benches"
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert kept == set(copied), ".dockerignore must let through what is copied"
 

@@ -4,29 +4,22 @@ import json
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from agents.inputs.inputs import InputError, Inputs, labels_from, writable
-from agents.progress import progress_bars
-from agents.replay import Replay, is_new
-from agents.report import ALERTS, printable, render
-from models.bundle import Bundle
-from models.circuits.devices import COMPILED
+from agents.cli import options
+from agents.cli.errors import fail
 from models.options import EvaluateOptions
-from schemas.alert import Alert, rfc3339
-from schemas.formats.options import ReadOptions
 
-SHOWN: Final = 10
+if TYPE_CHECKING:
+    from agents.inputs.inputs import Inputs
+    from agents.replay import Replay
+    from schemas.alert import Alert
 
 
 @dataclass(frozen=True, slots=True)
-class ReplayOutputs:
+class Outputs:
     """Files to write, None for those not wanted, and whether to print JSON alone."""
 
     metrics: Path | None
@@ -35,49 +28,91 @@ class ReplayOutputs:
     as_json: bool
 
 
-def run_replay(
-    inputs: Inputs,
-    bundle: Bundle,
-    reading: ReadOptions,
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@options.bundle
+@options.labels
+@click.option("--metrics", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures as JSON.")
+@click.option(
+    "--alerts", type=click.Path(dir_okay=False, path_type=Path), help="Write every alert as a JSON line."
+)
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a page to look at.")
+@click.option(
+    "--device",
+    default=EvaluateOptions.device,
+    show_default=True,
+    help="Where circuits run; `qualm doctor` lists what works.",
+)
+@options.false_alarm_rate
+@click.option(
+    "--resolve-after",
+    default=EvaluateOptions.resolve_after,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds without news that resolve an incident.",
+)
+@click.option(
+    "--shots",
+    type=click.IntRange(1, 1_000_000),
+    help="Estimate circuits from so many shots; name a --device that draws them.",
+)
+@options.as_json
+@options.reading
+def replay(
+    inputs: tuple[str, ...],
+    bundle: Path | None,
     labels: Path | None,
-    options: EvaluateOptions,
-    outputs: ReplayOutputs,
+    metrics: Path | None,
+    alerts: Path | None,
+    report: Path | None,
+    as_json: bool,
+    **given: Any,
 ) -> None:
-    """Replay, write the files, print the figures.
+    """Run files or topics through the worker's own code and say what it found, and how well.
 
-    Raises InputError when nothing could be read as a log event, and what the parts raise; all say what to do.
+    Nothing on a topic is changed. Lines are read as in training, unless options say otherwise. Labels give
+    figures per entity, or per interval, and never change an alert.
+
+    \b
+    Examples:
+      qualm replay today.log.gz --bundle my-bundle --report report.html
+      qualm replay kafka://127.0.0.1:9092/logs --bundle my-bundle --alerts alerts.jsonl
+      qualm replay test.log --bundle my-bundle --labels truth.csv --metrics metrics.json
     """
-    known = labels_from(labels)
-    for path in (outputs.metrics, outputs.alerts, outputs.report):
-        if path:
+    from agents.inputs.inputs import InputError, Inputs, labels_from, writable
+    from agents.replay import Replay
+    from models.bundle import Bundle, BundleError
+    from models.circuits.devices import DeviceError
+
+    outputs = Outputs(metrics, alerts, report, as_json)
+    try:
+        loaded = Bundle.load(bundle) if bundle else Bundle.default()
+        reading = options.read_options(loaded.manifest.read_options(), given)
+        logs = Inputs(inputs, options.settings())
+        known = labels_from(labels)
+        for path in filter(None, (metrics, alerts, report)):
             writable(path)
-    replay = Replay(bundle, reading, known, options)
-    first = _run(replay, inputs, outputs)
-    if not replay.totals.events:
-        raise InputError(_nothing(inputs.records, replay.totals.dead_letters))
-    metrics = replay.metrics()
-    text = json.dumps(metrics, indent=1, allow_nan=False)
-    if outputs.metrics:
-        outputs.metrics.write_text(text + "\n", encoding="utf-8")
-    if outputs.report:
-        outputs.report.write_text(render(metrics, first, "qualm replay"), encoding="utf-8", errors="replace")
-    if known is not None and not metrics["entity"]["n"]:
-        advice = "no label names an entity or source of these events, so no figures; check --entity-field"
-        click.secho(f"qualm: {advice}", fg="yellow", err=True)
-    if outputs.as_json:
-        click.echo(text)
-    else:
-        _show(metrics, first)
+        run = Replay(loaded, reading, known, options.chosen(EvaluateOptions, given))
+        first = _run(run, logs, outputs)
+        if not run.totals.events:
+            raise InputError(_nothing(logs.records, run.totals.dead_letters))
+        _write(run.metrics(), first, outputs, labelled=known is not None)
+    except (InputError, BundleError, DeviceError, ValueError, OSError) as error:
+        fail(error)
 
 
-def _run(replay: Replay, inputs: Inputs, outputs: ReplayOutputs) -> list[Alert]:
+def _run(replay: "Replay", inputs: "Inputs", outputs: Outputs) -> "list[Alert]":
     """Write every alert, and return the first of each of the first incidents."""
+    from agents.progress import progress_bars
+    from agents.replay import is_new
+    from agents.report import ALERTS
+
     first: list[Alert] = []
     with ExitStack() as stack:
         file = stack.enter_context(outputs.alerts.open("wb")) if outputs.alerts else None
         progress = stack.enter_context(progress_bars(quiet=outputs.as_json))
 
-        def take(alert: Alert) -> None:
+        def take(alert: "Alert") -> None:
             if file:
                 file.write(alert.encode() + b"\n")
             if is_new(alert) and len(first) < ALERTS:
@@ -85,6 +120,25 @@ def _run(replay: Replay, inputs: Inputs, outputs: ReplayOutputs) -> list[Alert]:
 
         replay.run(inputs, take, lambda read: progress("replay", read.done, read.total))
     return first
+
+
+def _write(metrics: dict[str, Any], first: "list[Alert]", outputs: Outputs, labelled: bool) -> None:
+    """The files that are wanted, and the figures in the terminal."""
+    from agents.cli.replay_view import show
+    from agents.report import render
+
+    text = json.dumps(metrics, indent=1, allow_nan=False)
+    if outputs.metrics:
+        outputs.metrics.write_text(text + "\n", encoding="utf-8")
+    if outputs.report:
+        outputs.report.write_text(render(metrics, first, "qualm replay"), encoding="utf-8", errors="replace")
+    if labelled and not metrics["entity"]["n"]:
+        advice = "no label names an entity or source of these events, so no figures; check --entity-field"
+        click.secho(f"qualm: {advice}", fg="yellow", err=True)
+    if outputs.as_json:
+        click.echo(text)
+    else:
+        show(metrics, first)
 
 
 def _nothing(records: int, unused: dict[str, int]) -> str:
@@ -95,54 +149,3 @@ def _nothing(records: int, unused: dict[str, int]) -> str:
     return (
         f"none of the {records:,} records could be read as a log event ({reasons}); check --format and --line"
     )
-
-
-def _show(metrics: dict[str, Any], alerts: list[Alert]) -> None:
-    console = Console(highlight=False)
-    gate = metrics["gate"]
-    console.print(
-        f"{metrics['events']:,} events of {metrics['entities']:,} entities in {metrics['seconds']:.1f} s "
-        f"({metrics['events_per_second'] or 0:,.0f}/s),\n"
-        f"{gate['circuits']:,} circuits on {metrics['device']}, "
-        f"{metrics['incidents']:,} incidents in {metrics['alerts']:,} alerts"
-    )
-    if metrics["device"] != COMPILED:
-        console.print(Text(printable(f"{metrics['device']}: {metrics['device_reason']}", 500), "dim"))
-    for reason, count in metrics["dead_letters"].items():
-        console.print(Text(f"{count:,} records not used: {printable(reason, 100)}", "yellow"))
-    if metrics["entity"]["n"]:
-        console.print(_ablation(metrics))
-    shown = alerts[:SHOWN]
-    if shown:
-        console.print(Text(f"\nThe first {len(shown)} of {metrics['incidents']:,} incidents", "bold"))
-    for alert in shown:
-        _show_alert(console, alert)
-
-
-def _show_alert(console: Console, alert: Alert) -> None:
-    """When, what kind, where and how sure; and under it the line."""
-    about = f" {printable(alert.entity, 24)}" if alert.entity else ""
-    head = Text.assemble(
-        rfc3339(alert.time)[:19].replace("T", " "),
-        (f"  {alert.kind:11}", "cyan"),
-        f"  {printable(alert.source, 20)}{about}  p {alert.p_value:.1g}",
-    )
-    line = Text("    " + printable(alert.example, 300), "dim")
-    for text in (head, line):
-        console.print(text, no_wrap=True, overflow="ellipsis", crop=True)
-
-
-def _ablation(metrics: dict[str, Any]) -> Table:
-    names = ("precision", "recall", "F1", "95% of F1", "AP", "ROC AUC")
-    table = Table(
-        "score", box=box.SIMPLE_HEAD, title="Per entity, at the calibrated threshold", title_justify="left"
-    )
-    for name in names:
-        table.add_column(name, justify="right")
-    for name, figures in metrics["ablation"].items():
-        cells = [figures[key] for key in ("precision", "recall", "f1", "average_precision", "roc_auc")]
-        shown = ["-" if cell is None else f"{cell:.3f}" for cell in cells]
-        interval = figures["interval95"].get("f1")
-        between = f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else "-"
-        table.add_row(name, *shown[:3], between, *shown[3:])
-    return table

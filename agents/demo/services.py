@@ -4,6 +4,8 @@ Only data; ``agents.demo.simulation`` turns it into events. Placeholders in brac
 ``agents.demo.lines``; ``{name:.1f}`` takes a format as ``str.format`` does. ``took`` (ms) and
 ``took_s`` (s) are the latency of the step itself, ``total_s`` that of the request; each is also the JSON
 field ``latency_ms``.
+
+Long because it is one table of one shop.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ least recently used one, so memory is bounded by construction and every access i
 hashes, 0 is an empty slot. Probabilities of seen and unseen items are Witten-Bell estimates (Witten & Bell,
 IEEE Trans. Information Theory 37, 1991): with N observations of D distinct items, an item seen c times has
 c/(N+D) and a new one D/(N+D), so in a young context, where all is new, nothing is surprising.
+
+Long because numba keeps compiled code by file and sees no change of what a kernel calls in another one.
 """
 
 from math import exp, log, log1p

@@ -3,9 +3,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
-from agents import settings as module
+from agents import settings_page
+from agents.cli.options import read_options
+from agents.doctor import _reading
 from agents.settings import Settings, SettingsError, load_settings, unknown_variables
+from models.bundle import Bundle
 from schemas.formats.options import ReadOptions
 
 ROOT = Path(__file__).parent.parent.parent
@@ -106,13 +111,13 @@ def test_every_setting_is_described() -> None:
 
 
 def test_the_written_documentation_is_true() -> None:
-    assert (ROOT / "docs" / "configuration.md").read_text() == module.configuration_page()
-    assert (ROOT / "qualm.example.toml").read_text() == module.example_toml()
+    assert (ROOT / "docs" / "configuration.md").read_text() == settings_page.configuration_page()
+    assert (ROOT / "qualm.example.toml").read_text() == settings_page.example_toml()
 
 
 def test_the_example_is_a_valid_file(tmp_path: Path) -> None:
     # Every setting uncommented with its default gives the defaults.
-    text = module.example_toml().partition("# [read.")[0]
+    text = settings_page.example_toml().partition("# [read.")[0]
     lines = [line.removeprefix("# ") for line in text.splitlines() if " = " in line]
     kept = [
         line for line in lines if line.split(" = ")[0] in Settings.model_fields and not line.endswith("...")
@@ -121,3 +126,57 @@ def test_the_example_is_a_valid_file(tmp_path: Path) -> None:
     (tmp_path / "qualm.toml").write_text("\n".join(kept))
     assert len(kept) > 15
     assert load_settings() == defaults
+
+
+HEADER = "<date> <time> <message>"
+readings = st.fixed_dictionaries(
+    {},
+    optional={
+        "format": st.sampled_from(["auto", "json", "otlp", "text"]),
+        "line": st.sampled_from([HEADER, "<level> <message>"]),
+        "entity_field": st.sampled_from(["request", "id"]),
+        "entity_pattern": st.sampled_from(["r-[0-9]+", "blk_[0-9]+"]),
+        "source_field": st.sampled_from(["host", "service"]),
+    },
+)
+
+
+@settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(trained=readings, wanted=readings)
+def test_worker_and_replay_read_alike(trained: dict[str, str], wanted: dict[str, str]) -> None:
+    """Settings of a worker and the command line of a replay, with the same bundle and the same wishes."""
+    assume(trained.get("format", "text") == "text" or "line" not in trained)
+    bundle = ReadOptions(**trained)  # type: ignore[arg-type]
+    contradicts = wanted.get("format") in ("json", "otlp") and "line" in wanted
+    if contradicts:
+        with pytest.raises(SettingsError, match="give one of them"):
+            load_settings(**wanted)
+        with pytest.raises(SystemExit):
+            read_options(bundle, wanted)
+    else:
+        assert load_settings(**wanted).read_options("logs", bundle) == read_options(bundle, wanted)
+
+
+def test_a_bundle_of_text_on_a_topic_of_json_is_read_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUALM_FORMAT", "json")
+    found = load_settings().read_options("logs", ReadOptions("text", HEADER, entity_field="request"))
+    assert (found.format, found.line, found.entity_field) == ("json", None, "request")
+
+
+def test_the_pattern_of_the_settings_replaces_the_field_of_the_bundle(tmp_path: Path) -> None:
+    (tmp_path / "qualm.toml").write_text("entity_pattern = 'r-[0-9]+'\n[read.other]\nentity_field = 'id'\n")
+    trained = ReadOptions(entity_field="request")
+    logs, other = (load_settings().read_options(topic, trained) for topic in ("logs", "other"))
+    assert (logs.entity_field, logs.entity_pattern) == (None, "r-[0-9]+")
+    assert (other.entity_field, other.entity_pattern) == ("id", None)
+
+
+def test_doctor_says_how_each_topic_is_read(tmp_path: Path) -> None:
+    text = "topics = ['a', 'b']\n[read.b]\nformat = 'text'\n[read.typo]\nformat = 'json'\n"
+    (tmp_path / "qualm.toml").write_text(text)
+    checks = {check.name: check for check in _reading(load_settings(), Bundle.default())}
+    assert {name: (check.status, check.text) for name, check in checks.items()} == {
+        "reading a": ("ok", "format auto (as the bundle was trained)"),
+        "reading b": ("ok", "format text (as set)"),
+        "reading typo": ("warn", "set, but no worker reads this topic"),
+    }

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
-from agents.cli.main import main
+from agents.cli.main import PLUGINS, add_plugin, main
 
+ROOT = Path(__file__).parents[3]
 COMMANDS = ("demo", "train", "replay", "worker", "simulate", "bench", "doctor")
 
 
@@ -210,3 +214,34 @@ def test_doctor_answers_in_json_and_by_exit_code(monkeypatch: pytest.MonkeyPatch
     checks = json.loads(result.stdout)
     assert {"name", "status", "text", "advice"} == checks[0].keys()
     assert result.exit_code == 1  # there is no broker
+
+
+def test_a_worker_that_cannot_start_says_why_in_one_line(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUALM_METRICS_PORT", "0")
+    monkeypatch.setenv("QUALM_BROKER", "127.0.0.1:1")
+    refused(qualm("worker", "--bundle", tmp_path / "nowhere"), "no bundle here")
+    refused(qualm("worker", "--bundle", bundle, "--device", "abacus"), "no device 'abacus'")
+    monkeypatch.setenv("QUALM_SHOTS", "100")
+    refused(qualm("worker", "--bundle", bundle), "draws no shots")
+    monkeypatch.delenv("QUALM_SHOTS")
+    monkeypatch.setenv("QUALM_LINE", "<date> <message>")
+    refused(qualm("worker", "--bundle", bundle, "--format", "json"), "give one of them")
+
+
+def test_bench_is_a_plugin_of_the_command_line() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (entry,) = project["entry-points"][PLUGINS].items()
+    group = click.Group("qualm")
+    add_plugin(group, EntryPoint(*entry, PLUGINS))
+    assert list(group.commands) == ["bench"]
+    assert "Example" in CliRunner().invoke(group, ["bench", "--help"]).stdout
+
+
+def test_a_plugin_whose_package_is_left_out_is_no_command_and_a_broken_one_is_no_secret() -> None:
+    group = click.Group("qualm")
+    add_plugin(group, EntryPoint("bench", "left_out_of_this_image.command:bench", PLUGINS))
+    assert group.commands == {}
+    with pytest.raises(ModuleNotFoundError, match="no_such_file"):
+        add_plugin(group, EntryPoint("bench", "benchmarks.no_such_file:bench", PLUGINS))

@@ -1,0 +1,82 @@
+"""Options that several commands have alike, and what they come to. Nothing heavy is imported at the top."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from agents.cli.errors import fail
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from agents.settings import Settings
+    from schemas.formats.options import ReadOptions
+
+Command = Callable[..., Any]
+Options = TypeVar("Options", bound="DataclassInstance")
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON alone, for programs.")
+false_alarm_rate = click.option(
+    "--false-alarm-rate",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Share of normal events that may alert; without, the bundle's, or the best by labels.",
+)
+bundle = click.option(
+    "--bundle",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder that `qualm train` wrote; without, the default bundle.",
+)
+labels = click.option(
+    "--labels",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="CSV entity,label[,start] or source,start,end; a replay uses it for the figures alone.",
+)
+
+
+def reading(command: Command) -> Command:
+    """How lines are read, alike on every command that reads logs."""
+    options = (
+        click.option(
+            "--format",
+            type=click.Choice(["auto", "json", "otlp", "text"]),
+            help="Format of a record; auto finds out.",
+        ),
+        click.option(
+            "--line", help="Header of a text line, e.g. '<date> <time> <pid> <level> <logger>: <message>'."
+        ),
+        click.option("--entity-field", help="JSON field that holds the entity: request id, block id, ..."),
+        click.option(
+            "--entity-pattern", help="Regular expression (RE2) that finds the entity in the message."
+        ),
+        click.option("--source-field", help="JSON field that holds the source."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def read_options(remembered: "ReadOptions", given: Mapping[str, Any]) -> "ReadOptions":
+    """How lines are read: as a bundle remembers, overridden by what the command line says."""
+    names = remembered.remembered().keys()
+    try:
+        return remembered.override({name: value for name, value in given.items() if name in names})
+    except ValueError as error:
+        fail(error)
+
+
+def chosen(kind: type[Options], given: Mapping[str, Any]) -> Options:
+    """The options object of a kind, from those of its fields that the command line has."""
+    return kind(**{each.name: given[each.name] for each in fields(kind) if each.name in given})
+
+
+def settings(**overrides: Any) -> "Settings":
+    """The settings of a worker, with those on top that the command line has."""
+    from agents.settings import SettingsError, load_settings
+
+    try:
+        return load_settings(**overrides)
+    except SettingsError as error:
+        fail(error)
