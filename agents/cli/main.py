@@ -6,6 +6,7 @@ import click
 
 from agents.cli.demo import demo
 from agents.cli.doctor import doctor
+from agents.cli.errors import fail
 from agents.cli.replay import replay
 from agents.cli.simulate import simulate
 from agents.cli.train import train
@@ -30,12 +31,17 @@ def main() -> None:
 
 
 def add_plugin(group: click.Group, plugin: EntryPoint) -> None:
-    """Add the command of an entry point; nothing where its package was left out of this installation."""
+    """Add the command of an entry point; nothing where its package was left out of this installation.
+
+    One that cannot be loaded for another reason says so when it is called, and stops no other command.
+    """
     try:
         group.add_command(plugin.load())
-    except ModuleNotFoundError as error:
-        if error.name != plugin.module.split(".")[0]:
-            raise
+    except Exception as error:  # whatever another package does wrong
+        if isinstance(error, ModuleNotFoundError) and error.name == plugin.module.split(".")[0]:
+            return
+        reason = f"{plugin.name} cannot be loaded from {plugin.value}: {error}"
+        group.add_command(click.Command(plugin.name, callback=lambda: fail(reason), help=reason))
 
 
 for command in (demo, train, replay, worker, simulate, doctor):

@@ -12,6 +12,8 @@ import pytest
 from agents.demo.simulation import simulate
 from models.circuits.devices import device_problems
 from schemas.alert import Alert
+from schemas.salient import SalientEvent
+from schemas.watermark import decode_salient
 from tests.integration.conftest import Broker, KafkaServer, WorkerUnderTest, free_port, wait_until
 
 Start = Callable[..., WorkerUnderTest]
@@ -79,8 +81,12 @@ def test_from_produced_bytes_to_consumed_alerts(broker: Broker, unique: str, sta
     # The events of one input partition stay in order, in one partition of the salient topic.
     salient_records = broker.read(settings["salient_topic"])
     assert len({record.partition() for record in salient_records}) == 1
-    offsets = [json.loads(record.value())["offset"] for record in salient_records]
+    found = [decode_salient(record.value()) for record in salient_records]
+    offsets = [message.offset for message in found if isinstance(message, SalientEvent)]
     assert offsets == sorted(offsets)
+    watermarks = [message.watermark for message in found]
+    assert watermarks == sorted(watermarks)
+    assert len(found) > len(offsets) > 0
 
 
 def test_a_device_that_is_missing_is_replaced_counted_and_costs_no_alert(

@@ -67,7 +67,8 @@ def test_sparse_overlaps_are_those_of_the_encoding_and_reuploading_ones_are_not(
     for preset, same in (("sparse", True), ("reuploading", False)):
         spec = CircuitSpec(3, 3, preset)
         circuit = CompiledCircuit(spec, 3 * initial_weights(spec, 0))
-        ((_, rows, states),) = circuit.states(a, mask)
+        (part,) = circuit.evolved(a, mask)
+        rows, states = part.rows, part.states
         overlap = np.abs(states @ states.conj().T) ** 2
         assert (np.abs(overlap - kernel[np.ix_(rows, rows)]).max() < 1e-5) == same
 
