@@ -14,6 +14,8 @@ from models.context.kernel import EVENT, SILENCE
 from models.context.templates import TemplateMiner, find_merges, mask
 from models.labels import Labels
 from models.options import TrainingOptions
+from models.training.bags import Bags, bags_of, joined
+from models.training.choices import entity_timeout
 from models.training.faults import Faulty, inject
 from schemas.events import EventBatch
 from schemas.formats.options import ReadOptions
@@ -22,25 +24,9 @@ BATCH: Final = 5000
 FIT_SHARE: Final = 0.7  # of the rows by time fit the weights, the others calibrate
 FAULT_WEIGHT: Final = 0.02  # of a synthetic fault, where there are labels
 WARM_UP: Final = 0.1  # share of the rows in which a young context is still learning what is usual
-TIMEOUTS: Final = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)  # s
 MIN_EVENTS: Final = 500
 FAULT_PASSES: Final = 6
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Bags:
-    """Positives: x (m, d), trigger (m,); bag (m,) index of the bag of each row, ascending from 0; weight
-    (number of bags,).
-    """
-
-    x: NDArray[np.float32]
-    trigger: NDArray[np.int8]
-    bag: NDArray[np.int64]
-    weight: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +60,6 @@ def chunks(events: EventBatch, size: int = BATCH) -> Iterator[EventBatch]:
         yield EventBatch(*(column[start : start + size] for column in columns))
 
 
-def entity_timeout(events: EventBatch) -> float:
-    """Seconds without events after which an entity counts as ended: where pauses are rarest.
-
-    Of TIMEOUTS, the one with the fewest pauses of half to twice its length, among those that most pauses are
-    shorter than. A valley between the pauses within an episode and those between episodes.
-    """
-    last: dict[str, float] = {}
-    pauses: list[float] = []
-    for entity, time in zip(events.entity, events.time, strict=True):
-        if entity:
-            if entity in last:
-                pauses.append(time - last[entity])
-            last[entity] = time
-    if len(pauses) < 100:
-        return 300.0
-    lengths = np.array(pauses)
-    usable = [timeout for timeout in TIMEOUTS if (lengths < timeout).mean() > 0.5] or [TIMEOUTS[-1]]
-    return min(usable, key=lambda t: (((lengths > t / 2) & (lengths < 2 * t)).sum(), t))
-
-
 def build(
     events: EventBatch,
     labels: Labels | None,
@@ -125,7 +91,7 @@ def build(
     bags = _fault_bags(events, merges, timeout, options.seed, cut, progress)
     if labels is not None:
         labelled = _labelled_bags(x, trigger, unit, truth, ~later & ~young)
-        bags = _join(labelled, replace(bags, weight=bags.weight * FAULT_WEIGHT))
+        bags = joined(labelled, replace(bags, weight=bags.weight * FAULT_WEIGHT))
     normal_fit, normal_calibration = normal & ~later & ~young, normal & later
     if not normal_fit.any() or not normal_calibration.any() or not len(bags):
         raise ValueError(
@@ -199,8 +165,8 @@ def _fault_bags(
         names, parts = _features(context, faulty.events, f"faults {turn + 1}/{FAULT_PASSES}", progress)
         bag = _row_bags(faulty, names, parts)
         x, trigger, time = _stacked(parts)
-        passes.append(_bags(x, trigger, np.where(time < cut, bag, -1)))
-    return reduce(_join, passes)
+        passes.append(bags_of(x, trigger, np.where(time < cut, bag, -1)))
+    return reduce(joined, passes)
 
 
 def _row_bags(faulty: Faulty, names: Names, parts: list[Rows]) -> NDArray[np.int64]:
@@ -239,22 +205,4 @@ def _labelled_bags(
 ) -> Bags:
     positive = usable & (unit >= 0)
     positive[positive] = truth[unit[positive]]
-    return _bags(x, trigger, np.where(positive, unit, -1))
-
-
-def _bags(x: NDArray[np.float32], trigger: NDArray[np.int8], bag: NDArray[np.int64]) -> Bags:
-    rows = np.flatnonzero(bag >= 0)
-    _, numbered = np.unique(bag[rows], return_inverse=True)
-    order = np.argsort(numbered, kind="stable")
-    count = int(numbered.max()) + 1 if len(rows) else 0
-    chosen = rows[order]
-    return Bags(x[chosen], trigger[chosen], numbered[order], np.ones(count))
-
-
-def _join(first: Bags, second: Bags) -> Bags:
-    return Bags(
-        np.concatenate([first.x, second.x]),
-        np.concatenate([first.trigger, second.trigger]),
-        np.concatenate([first.bag, second.bag + len(first)]),
-        np.concatenate([first.weight, second.weight]),
-    )
+    return bags_of(x, trigger, np.where(positive, unit, -1))

@@ -22,23 +22,23 @@ from models.circuits.spec import CircuitSpec
 from models.context.features import NAMES, WIDTH
 from models.context.kernel import ENTITY_END, EVENT
 from models.detector import Evaluator, InferenceGate, readout_prior, unscored
-from models.heads.calibration import TRUSTED, Calibration
+from models.heads.calibration import Calibration
 from models.heads.density import DensityMatrices
 from models.heads.gate import OpenWiresTarget
 from models.heads.prefilter import prefilter_logit
 from models.options import TrainingOptions
 from models.scores import ALERTS_BY, ScoreName
+from models.training.bags import Bags
+from models.training.choices import DEFAULT_RATE, best_rate, highest_rows, trusted_rows
 from models.training.network import Network
-from models.training.rows import Bags, TrainingRows
+from models.training.rows import TrainingRows
 
-DEFAULT_RATE: Final = 1e-3
 NEGATIVES: Final = 20_000  # normal rows that fit the prefilter
 PREFILTER_STEPS: Final = 400
 TAIL: Final = 0.999  # quantile of a feature on normal rows that all features are brought towards,
 SOFTNESS: Final = 10.0  # nats or z, and how little: a feature that is never high by chance counts more for it
 EQUALITY: Final = 1.0  # how strongly the weights are drawn to each other: one nat counts like another
 NEGATIVE_BATCH, BAG_BATCH = 192, 96  # rows, bags of one step of the network
-BAG_ROWS: Final = 4  # of a bag that reach the circuit in training, those with the highest prefilter score
 # Weight of the mean square of what the heads add to the prefilter's logit: large where only synthetic faults
 # teach them, since what is learnt from those is believed less than the prefilter's own sum of surprises.
 CORRECTION_BY_FAULTS, CORRECTION_BY_LABELS = 1.0, 0.3
@@ -53,10 +53,10 @@ def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> B
     for _ in range(2):  # once on all that is taken as normal, once without what then looks like faults
         weight, bias = _fit_prefilter(rows.x[trusted], rows.trigger[trusted], rows.bags_fit, rng, progress)
         logit = prefilter_logit(rows.x, rows.trigger, weight, bias)
-        trusted = _trusted(rows, rows.normal_fit, logit)
+        trusted = trusted_rows(rows.normal_fit, logit, labelled=len(rows.truth) > 0)
     threshold = float(np.quantile(logit[rows.normal_fit], 1.0 - options.salience_budget))
     bags = rows.bags_fit
-    positives = _above(bags, prefilter_logit(bags.x, bags.trigger, weight, bias) - threshold)
+    positives = highest_rows(bags, prefilter_logit(bags.x, bags.trigger, weight, bias) - threshold)
     hard = trusted & (logit >= threshold)
     passed = _Passed(rows.x[hard], logit[hard] - threshold, *positives)
     price = CORRECTION_BY_LABELS if len(rows.truth) else CORRECTION_BY_FAULTS
@@ -85,15 +85,6 @@ def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> B
 
 def _spec(options: TrainingOptions) -> CircuitSpec:
     return CircuitSpec(options.wires, options.layers, options.preset)
-
-
-def _trusted(rows: TrainingRows, normal: NDArray[np.bool_], logit: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """The normal rows (n,) without those that look like faults nobody labelled; with labels, all of them."""
-    if len(rows.truth):
-        return normal
-    trusted = normal.copy()
-    trusted[normal] = Calibration.fit(logit[normal], unlabelled=True).p_values(logit[normal]) > TRUSTED
-    return trusted
 
 
 def _bag_loss(logit: Tensor, bag: Tensor, weight: Tensor) -> Tensor:
@@ -139,19 +130,6 @@ def _fit_prefilter(
         progress("prefilter", step + 1, PREFILTER_STEPS)
     fitted = softplus(raw).detach().numpy().astype(np.float64) / scale
     return fitted, float(bias.detach()) - centre.astype(np.float64) @ fitted
-
-
-def _above(bags: Bags, above: NDArray[np.float64]) -> tuple[Bags, NDArray[np.float64]]:
-    """The highest BAG_ROWS rows of each bag whose logit is above the threshold, and by how much.
-
-    A bag without any is lost to the circuit.
-    """
-    order = np.lexsort((-above, bags.bag))
-    sorted_bags = bags.bag[order]
-    start = np.searchsorted(sorted_bags, sorted_bags)
-    chosen = order[(np.arange(len(order)) - start < BAG_ROWS) & (above[order] >= 0.0)]
-    kept, numbered = np.unique(bags.bag[chosen], return_inverse=True)
-    return Bags(bags.x[chosen], bags.trigger[chosen], numbered, bags.weight[kept]), above[chosen]
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,26 +237,6 @@ def _calibrated(bundle: Bundle, rows: TrainingRows, logit: NDArray[np.float64], 
     if rate is None and len(rows.truth):
         p = calibrations[ALERTS_BY].p_values(found[ALERTS_BY])
         unseen = np.setdiff1d(rows.unit[rows.calibration], rows.unit[~rows.calibration])
-        rate = _best_rate(p, rows.unit[kept], rows.truth, unseen)
+        rate = best_rate(p, rows.unit[kept], rows.truth, unseen)
         manifest = manifest.model_copy(update={"false_alarm_rate": rate})
     return replace(bundle, manifest=manifest, calibrations=calibrations)
-
-
-def _best_rate(
-    p: NDArray[np.float64], unit: NDArray[np.int64], truth: NDArray[np.bool_], present: NDArray[np.int64]
-) -> float:
-    """The false-alarm rate with the best F1 over the labelled units of the calibration part."""
-    smallest = np.full(len(truth), np.inf)
-    labelled = unit >= 0
-    np.minimum.at(smallest, unit[labelled], p[labelled])
-    present = present[present >= 0]
-    smallest, positive = smallest[present], truth[present]
-    if not positive.any():
-        return DEFAULT_RATE
-    candidates = np.unique(smallest[np.isfinite(smallest)])
-    best = max(candidates, key=lambda rate: _f1(positive, smallest <= rate), default=DEFAULT_RATE)
-    return float(best)
-
-
-def _f1(truth: NDArray[np.bool_], flagged: NDArray[np.bool_]) -> float:
-    return float(2 * (truth & flagged).sum() / max(1, truth.sum() + flagged.sum()))

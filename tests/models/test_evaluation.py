@@ -33,6 +33,15 @@ def test_figures_are_those_of_scikit_learn() -> None:
         assert high - low < 0.3
 
 
+def test_figures_by_hand() -> None:
+    truth = np.array([True, False, False, True, False])
+    flagged = np.array([True, True, True, False, False])
+    got = figures(truth, flagged, np.array([5.0, 4.0, 3.0, 2.0, 1.0]))
+    assert (got["precision"], got["recall"], got["f1"]) == (1 / 3, 1 / 2, pytest.approx(2 / 5))
+    assert got["average_precision"] == pytest.approx((1 / 1 + 2 / 4) / 2)  # precision at each of the two hits
+    assert got["roc_auc"] == pytest.approx((3 + 1) / 6)  # pairs of a fault and a normal one in their order
+
+
 def test_what_labels_cannot_give_is_none() -> None:
     nothing = np.zeros(3, bool)
     got = figures(nothing, nothing, np.zeros(3))
@@ -41,6 +50,12 @@ def test_what_labels_cannot_give_is_none() -> None:
     everything = figures(~nothing, nothing, np.zeros(3))
     assert everything["recall"] == everything["f1"] == 0.0
     assert everything["precision"] is everything["roc_auc"] is None
+
+
+def all_seen(evaluation: Evaluation, *entities: str, time: float = 1.0) -> None:
+    """The prefilter has let an event of each entity through."""
+    n = len(entities)
+    evaluation.prefiltered(["s"] * n, entities, [time] * n, [0.0] * n, [0.5] * n, [True] * n)
 
 
 def scored(evaluation: Evaluation, source: str, entity: str, time: float, score: float, p: float) -> None:
@@ -73,6 +88,43 @@ def test_entities_by_hand() -> None:
     assert report["ablation"]["prefilter"]["recall"] == 0.0
     assert report["ablation"]["hybrid"]["interval95"]["f1"][0] <= entity["f1"]
     assert "event" not in report
+
+
+def test_a_delay_counts_from_the_start_of_the_fault() -> None:
+    labels = Labels({"a": True, "b": True, "c": True}, {"a": 90.0, "b": 90.0})
+    evaluation = Evaluation(labels, 0.01)
+    all_seen(evaluation, "a", "b", "c", time=70.0)
+    for entity, time in (("a", 80.0), ("a", 120.0), ("a", 150.0), ("b", 89.9), ("c", 70.0)):
+        scored(evaluation, "s", entity, time, 1.0, 0.001)
+    # a after 30 s, c when it is first seen; b was never alerted on while it was at fault.
+    assert evaluation.report(10)["delay_seconds"] == {"p50": 15.0, "p90": pytest.approx(27.0)}
+    only_early = Evaluation(labels, 0.01)
+    all_seen(only_early, "b", time=70.0)
+    scored(only_early, "s", "b", 89.9, 1.0, 0.001)
+    assert only_early.report(10)["delay_seconds"] == {"p50": None, "p90": None}
+
+
+def test_what_no_circuit_saw_ranks_below_all_that_one_did_and_by_the_prefilter() -> None:
+    """A fault and a normal entity no circuit saw, and below another normal one the worst scored fault."""
+    labels = Labels({"unseen": True, "usual": False, "low": True, "high": False})
+    evaluation = Evaluation(labels, 0.01)
+    entities, logits = ["unseen", "usual", "low", "high"], [9.0, 8.0, 1.0, 2.0]
+    evaluation.prefiltered(["s"] * 4, entities, [1.0] * 4, logits, [0.5] * 4, [False, False, True, True])
+    scored(evaluation, "s", "low", 1.0, -7.0, 0.5)
+    scored(evaluation, "s", "high", 1.0, -6.0, 0.5)
+    ablation = evaluation.report(4)["ablation"]
+    assert ablation["prefilter"]["average_precision"] == pytest.approx((1 / 1 + 2 / 4) / 2)
+    for name in list(ScoreName)[1:]:  # in the order high, low, unseen, usual
+        assert ablation[name]["average_precision"] == pytest.approx((1 / 2 + 2 / 3) / 2)
+        assert ablation[name]["roc_auc"] == pytest.approx(2 / 4)
+
+
+def test_every_alert_of_a_normal_entity_is_a_false_alarm() -> None:
+    evaluation = Evaluation(Labels({"good": False, "bad": True}), 0.01)
+    all_seen(evaluation, "good", "bad", "nobody")
+    for entity, p in (("good", 0.01), ("good", 0.001), ("good", 0.011), ("bad", 0.001), ("nobody", 0.001)):
+        scored(evaluation, "s", entity, 1.0, 1.0, p)
+    assert evaluation.report(5000)["false_alarms_per_10k_events"] == 4.0
 
 
 def test_intervals_by_hand() -> None:

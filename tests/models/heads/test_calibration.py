@@ -33,6 +33,27 @@ def test_with_labels_it_is_the_share_of_normal_events() -> None:
     assert fitted.smallest == 0.01
 
 
+def test_equal_scores_count_as_high() -> None:
+    fitted = Calibration.fit([3.0, 2.0, 1.0, 2.0], unlabelled=False)
+    assert fitted.p_values([0.5, 1.0, 2.0, 2.5, 3.0, 3.5]).tolist() == [1.0, 1.0, 0.8, 0.4, 0.4, 0.2]
+
+
+def test_without_labels_the_tail_goes_on_as_the_body_falls() -> None:
+    """A tenth at 900, a hundredth at 990: a tenth of that for every 90 more, however few events there are."""
+    fitted = Calibration.fit(np.arange(1001.0), unlabelled=True)
+    assert fitted.tail == (990.0, pytest.approx(90.0 / np.log(10.0)))
+    p = fitted.p_values([899.5, 990.0, 995.0, 1080.0, 1260.0, 1e9])
+    want = [102 / 1002, 12 / 1002, 10 ** (-2 - 5 / 90), 1e-3, 1e-5, 1e-12]
+    np.testing.assert_allclose(p, want, rtol=1e-9)
+    assert fitted.smallest == 1e-12
+
+
+def test_no_more_than_some_are_suspected_of_being_faults() -> None:
+    """Ten of 1,001 far above: 0.5% may be faults that nobody reported, the others count as a heavy tail."""
+    fitted = Calibration.fit([*range(991), *[1e6] * 10], unlabelled=True)
+    np.testing.assert_allclose(fitted.p_values([1e5, 1e6, 2e6]), [11 / 1002 - 0.005] * 2 + [1e-12])
+
+
 def test_normal_events_alert_as_often_as_asked() -> None:
     rng = np.random.default_rng(0)
     for unlabelled in (False, True):

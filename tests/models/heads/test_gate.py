@@ -26,6 +26,16 @@ def test_training_opens_the_wires_that_inference_opens(values: list[float], seed
     np.testing.assert_allclose(mask, open_wires(a.numpy(), gate.tau.detach().numpy()), atol=1e-6)
 
 
+def test_a_wire_at_its_threshold_is_closed() -> None:
+    gate = Gate(5)
+    gate.tau.data = torch.tensor([0.25, 0.25, 0.25, 0.25, 0.0])
+    above = float(np.nextafter(np.float32(0.25), np.float32(1.0)))
+    a = torch.tensor([[0.25, -0.25, above, -above, 0.0]])
+    want = [[False, False, True, True, False]]
+    assert (gate(a) > 0.5).tolist() == want
+    assert open_wires(a.numpy(), gate.tau.detach().numpy()).tolist() == want
+
+
 def test_gradient_is_that_of_the_sigmoid() -> None:
     gate = Gate(2)
     a = torch.tensor([[0.15, -0.05]], requires_grad=True)
@@ -71,6 +81,24 @@ def test_encoder_stays_within_the_wire_range_and_leaves_boring_events_closed() -
     encoder = Encoder(6, 4)
     assert (encoder(torch.rand(32, 6) * 30).abs() <= 1).all()
     assert (encoder(torch.zeros(2, 6)) == 0).all()
+
+
+def test_thresholds_rise_when_too_many_wires_are_open_and_fall_when_too_few_are() -> None:
+    gate = Gate(4)
+    holder = OpenWiresTarget(gate, 1.0)
+    expected = torch.tensor([3.0, 1.0])
+    # Two wires too many: a price of 0.01 * 2 that stays, and 0.2 * 2 on top, for 2 wires expected.
+    assert holder.penalty(expected, torch.ones(2, 4)[:, :3]).item() == pytest.approx(0.42 * 2.0)
+    holder.adjust()
+    assert gate.tau.tolist() == pytest.approx([0.1 + 0.005 * 2] * 4)
+    # One too few: the price that stays falls to 0.01, and 0.2 comes off.
+    assert holder.penalty(expected, torch.zeros(2, 4)).item() == pytest.approx((0.01 - 0.2) * 2.0)
+    holder.adjust()
+    assert gate.tau.tolist() == pytest.approx([0.11 - 0.005] * 4)
+    # As many as wanted: nothing but the price that stays.
+    assert holder.penalty(expected, torch.eye(4)[:2]).item() == pytest.approx(0.01 * 2.0)
+    holder.adjust()
+    assert gate.tau.tolist() == pytest.approx([0.105] * 4)
 
 
 @pytest.mark.parametrize("target", [1.5, 4.0, 7.0])

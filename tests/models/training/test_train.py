@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.training import DEFAULT_RATE, _above, _bag_loss, _best_rate, _trusted
-from models.training_rows import Bags, TrainingRows
+from models.training.bags import Bags
+from models.training.choices import DEFAULT_RATE, best_rate, highest_rows, trusted_rows
+from models.training.train import _bag_loss
 
 
 def test_the_rate_is_the_one_with_the_best_f1() -> None:
@@ -15,27 +16,17 @@ def test_the_rate_is_the_one_with_the_best_f1() -> None:
     p = np.array([0.5, 0.01, 0.03, 0.02, 0.2, 0.001])  # the last of no labelled unit
     truth = np.array([True, True, False, False])
     # F1 at 0.01 is 2/3, at 0.02 1/2, at 0.03 4/5 and at 0.2 2/3.
-    assert _best_rate(p, unit, truth, np.array([-1, 0, 1, 2, 3])) == 0.03
+    assert best_rate(p, unit, truth, np.array([-1, 0, 1, 2, 3])) == 0.03
     # Without the second unit: 1 at 0.01, then less.
-    assert _best_rate(p, unit, truth, np.array([0, 2, 3])) == 0.01
+    assert best_rate(p, unit, truth, np.array([0, 2, 3])) == 0.01
     # A third positive that no circuit saw is missed at any rate: 2/4, 2/5, 4/6 and 4/7.
-    assert _best_rate(p, unit, np.append(truth, True), np.arange(5)) == 0.03
+    assert best_rate(p, unit, np.append(truth, True), np.arange(5)) == 0.03
 
 
 def test_without_a_fault_to_find_the_rate_is_the_usual_one() -> None:
     unit, p, truth = np.array([0, 1]), np.array([0.5, 0.2]), np.array([True, False])
-    assert _best_rate(p, unit, truth, np.array([1])) == DEFAULT_RATE
-    assert _best_rate(p, np.array([-1, 1]), truth, np.array([0])) == DEFAULT_RATE
-
-
-def rows(truth: list[bool]) -> TrainingRows:
-    """Rows of which only the labels matter here."""
-    nothing = np.zeros(0, bool)
-    bags = Bags(np.zeros((0, 1), np.float32), np.zeros(0, np.int8), np.zeros(0, np.int64), np.zeros(0))
-    return TrainingRows(
-        np.zeros((0, 1), np.float32), np.zeros(0, np.int8), nothing, nothing, nothing,
-        np.zeros(0, np.int64), np.array(truth, bool), bags, 300.0, [], {}, {}, {},
-    )  # fmt: skip
+    assert best_rate(p, unit, truth, np.array([1])) == DEFAULT_RATE
+    assert best_rate(p, np.array([-1, 1]), truth, np.array([0])) == DEFAULT_RATE
 
 
 def test_what_looks_like_an_unreported_fault_teaches_nothing() -> None:
@@ -43,22 +34,20 @@ def test_what_looks_like_an_unreported_fault_teaches_nothing() -> None:
     # every 90: 1,050 is reached by 1 in 460 normal events and stays, 1,150 by 1 in 6,000.
     logit = np.array([*range(1000), 1050.0, 1150.0, 5000.0])
     normal = np.array([True] * 1002 + [False])
-    assert np.flatnonzero(~_trusted(rows([]), normal, logit)).tolist() == [1001, 1002]
+    assert np.flatnonzero(~trusted_rows(normal, logit, labelled=False)).tolist() == [1001, 1002]
 
 
 def test_with_labels_all_normal_rows_are_trusted() -> None:
     logit = np.array([*range(1000), 1050.0, 1150.0, 5000.0])
     normal = np.array([True] * 1002 + [False])
-    assert np.flatnonzero(~_trusted(rows([False, True]), normal, logit)).tolist() == [1002]
+    assert np.flatnonzero(~trusted_rows(normal, logit, labelled=True)).tolist() == [1002]
 
 
 def test_the_highest_rows_of_each_bag_reach_the_circuit() -> None:
     above = np.array([1.0, 5.0, 3.0, -1.0, 4.0, 2.0, -2.0, -1.0, 0.0])
     x = np.arange(9, dtype=np.float32)[:, None]
-    bags = Bags(
-        x, np.arange(9, dtype=np.int8), np.array([0] * 6 + [1] * 2 + [2]), np.array([1.0, 0.5, 0.25])
-    )
-    kept, by = _above(bags, above)
+    bags = Bags(x, np.arange(9, dtype=np.int8), np.array([0] * 6 + [1] * 2 + [2]), np.array([1.0, 0.5, 0.25]))
+    kept, by = highest_rows(bags, above)
     assert kept.x[:, 0].tolist() == kept.trigger.tolist() == [1, 4, 2, 5, 8]  # four of six, none, the one
     assert kept.bag.tolist() == [0, 0, 0, 0, 1]
     assert kept.weight.tolist() == [1.0, 0.25]

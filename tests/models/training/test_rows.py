@@ -4,26 +4,26 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models import training_rows
-from models.context import Names, Rows
-from models.context_kernel import ENTITY_END, EVENT, NAME_BYTES, SILENCE
-from models.faults import Faulty
+from models.context.context import Names, Rows
+from models.context.kernel import ENTITY_END, EVENT, NAME_BYTES, SILENCE
 from models.labels import Labels
-from models.training_rows import (
-    Bags,
+from models.options import TrainingOptions
+from models.training import rows as training_rows
+from models.training.bags import Bags, bags_of, joined
+from models.training.choices import entity_timeout
+from models.training.faults import Faulty
+from models.training.rows import (
     TrainingRows,
-    _bags,
     _fault_bags,
-    _join,
     _labelled_bags,
     _row_bags,
     _units,
     build,
     chunks,
-    entity_timeout,
     fill_times,
 )
 from schemas.events import EventBatch
+from schemas.formats.options import ReadOptions
 
 START = 1.7e9
 
@@ -123,19 +123,19 @@ def test_units_are_sources_inside_and_outside_their_intervals() -> None:
 
 def test_bags_are_numbered_from_0_and_keep_the_order_of_their_rows() -> None:
     kind = np.array([0, 1, 2, 0, 1, 2], np.int8)
-    made = _bags(numbered(6), kind, np.array([5, -1, 2, 5, 2, -1]))
+    made = bags_of(numbered(6), kind, np.array([5, -1, 2, 5, 2, -1]))
     assert made.x[:, 0].tolist() == [2, 4, 0, 3]
     assert made.trigger.tolist() == [2, 1, 0, 0]
     assert made.bag.tolist() == [0, 0, 1, 1]
     assert made.weight.tolist() == [1.0, 1.0]
     assert len(made) == 2
-    assert len(_bags(numbered(2), triggers(2), np.array([-1, -1]))) == 0
+    assert len(bags_of(numbered(2), triggers(2), np.array([-1, -1]))) == 0
 
 
 def test_joined_bags_are_numbered_on() -> None:
-    one = _bags(numbered(3), triggers(3), np.array([0, 0, 1]))
+    one = bags_of(numbered(3), triggers(3), np.array([0, 0, 1]))
     other = Bags(numbered(2) + 10, triggers(2), np.array([0, 1]), np.array([0.5, 0.25]))
-    both = _join(one, other)
+    both = joined(one, other)
     assert both.x[:, 0].tolist() == [0, 1, 2, 10, 11]
     assert both.bag.tolist() == [0, 0, 1, 2, 3]
     assert both.weight.tolist() == [1.0, 1.0, 0.5, 0.25]
@@ -163,7 +163,9 @@ def rows(*of: tuple[int, float, int]) -> Rows:
 
 def test_an_entity_shows_its_fault_from_its_start_on() -> None:
     faulty = Faulty(spoken([1.0, 2.0, 3.0, 4.0]), bag=[-1, 2, -1, -1], entities={"e": (1, 2.5)})
-    found = rows((EVENT, 1.0, 0), (EVENT, 2.0, 1), (EVENT, 2.5, 2), (ENTITY_END, 2.4, 3), (ENTITY_END, 9.0, 3))
+    found = rows(
+        (EVENT, 1.0, 0), (EVENT, 2.0, 1), (EVENT, 2.5, 2), (ENTITY_END, 2.4, 3), (ENTITY_END, 9.0, 3)
+    )
     assert _row_bags(faulty, [("s", "e")] * 5, [found]).tolist() == [-1, 2, 1, -1, 1]
     assert _row_bags(faulty, [("s", "f")] * 5, [found]).tolist() == [-1, 2, -1, -1, -1]
 
@@ -198,11 +200,13 @@ def test_faults_of_the_later_part_teach_nothing() -> None:
 def built(labels: Labels | None, cold: bool = False) -> TrainingRows:
     """Rows of 600 events, one each second, the last quarter of them for calibration."""
     events = spoken([START + i for i in range(600)])
-    return build(events, labels, 0, 0.75, 0.02, cold, {}, lambda *_: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_rows, "FIT_SHARE", 0.75)
+        return build(events, labels, ReadOptions(), TrainingOptions(cold=cold), lambda *_: None)
 
 
-def where(mask: NDArray[np.bool_]) -> list[int]:
-    return np.flatnonzero(mask).tolist()
+def where(chosen: NDArray[np.bool_]) -> list[int]:
+    return np.flatnonzero(chosen).tolist()
 
 
 def test_rows_are_split_by_time_and_the_first_are_left_out() -> None:
