@@ -1,4 +1,4 @@
-"""What training chooses by rule: when an entity has ended, what to trust, what to learn from, when to alert."""
+"""What training chooses by rule: when an entity has ended, whom to trust, what to learn, when to alert."""
 
 from typing import Final
 
