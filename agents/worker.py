@@ -10,19 +10,14 @@ to a partition and is dropped when the partition moves away.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
-import signal
 from collections.abc import AsyncIterable, Awaitable, Callable
-from importlib.metadata import version
 from typing import Any
 
 from faust.types import TP
 
-from agents import logs, metrics
+from agents import metrics
 from agents.evaluate import SalientEvaluation
-from agents.kafka import admin as broker
 from agents.kafka.dead_letters import outgoing, reason_label
 from agents.kafka.faust_app import create_app
 from agents.kafka.publisher import Outgoing, Publisher, PublishingStoppedError
@@ -37,14 +32,9 @@ from schemas.formats.detection import TopicDecoder
 from schemas.salient import SalientEvent
 from schemas.watermark import SalientMessage, decode_salient
 
-__all__ = ["Worker", "run_worker"]
+__all__ = ["Worker"]
 
 log = logging.getLogger("qualm.worker")
-
-# Seconds that a stopping worker gives its last batches before it gives up on the broker, and before it gives
-# up waiting for its own parts. What is not published by then is read again by the next worker.
-PUBLISH_GRACE_SECONDS = 5.0
-STOP_SECONDS = 12.0
 
 
 class Worker:
@@ -185,57 +175,3 @@ def _count_triage(topic: str, output: TriageOutput) -> None:
     metrics.PREFILTERED.inc(output.prefiltered)
     metrics.SALIENT.inc(len(output.salient))
     metrics.OPEN_WIRES.inc(output.open_wires)
-
-
-def run_worker(settings: Settings) -> int:
-    """Run a worker until SIGTERM or SIGINT; returns the exit code of the process.
-
-    Raises:
-        BundleError: the bundle is absent, foreign or damaged.
-        SettingsError: a topic cannot be read as the settings say, or a TLS certificate or key not at all.
-        DeviceError: the device is unknown, or cannot do what the settings want of it.
-    """
-    logs.configure(settings.log_level)
-    bundle = Bundle.load(settings.bundle) if settings.bundle else Bundle.default()
-    for topic in settings.topics:
-        settings.read_options(topic, bundle.manifest.read_options())
-    metrics.BUILD.labels(version("qualm"), bundle.digest, settings.role).set(1)
-    server = metrics.serve(settings.metrics_host, settings.metrics_port)
-    try:
-        return asyncio.run(_run(settings, bundle))
-    finally:
-        if server is not None:
-            server.shutdown()
-
-
-async def _run(settings: Settings, bundle: Bundle) -> int:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    worker = Worker(settings, bundle)  # before the broker is waited for: it may refuse the settings
-    if not await broker.wait_for_broker(settings, stopping):
-        return 0
-    await broker.create_topics(settings, broker.own_topics(settings))
-    await worker.app.start()
-    log.info(
-        "Worker (%s) reads from %s as group %s.", settings.role, ",".join(settings.broker), settings.group
-    )
-    told = asyncio.create_task(stopping.wait())
-    crashed = asyncio.create_task(worker.app._crashed.wait())
-    await asyncio.wait({told, crashed}, return_when=asyncio.FIRST_COMPLETED)
-    log.info(
-        "Stopping." if told.done() else "Stopping after a failure; what was not published is read again."
-    )
-    loop.call_later(PUBLISH_GRACE_SECONDS, worker.publisher.stop)
-    stop = asyncio.create_task(worker.app.stop())
-    await asyncio.wait({stop}, timeout=STOP_SECONDS)
-    code = 0 if told.done() else 1
-    if not stop.done():
-        # Faust's consumer thread can wait for ever for a broker that is gone and keep the process alive.
-        # Leaving at once loses nothing: what is not committed is read again.
-        log.error("A part of the worker did not stop within %.0f s; leaving it.", STOP_SECONDS)
-        logging.shutdown()
-        os._exit(code)
-    stop.result()
-    return code

@@ -30,8 +30,8 @@ def worker(**given: Any) -> None:
       qualm worker --role evaluate --bundle my-bundle
     """
     settings = options.settings(**given)
+    from agents.process import run_worker
     from agents.settings import SettingsError
-    from agents.worker import run_worker
     from models.bundle import BundleError
     from models.circuits.devices import DeviceError
 

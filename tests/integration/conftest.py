@@ -163,7 +163,7 @@ class WorkerUnderTest:
 
     def start(self) -> None:
         code = (
-            "import sys; from agents.worker import run_worker; from agents.settings import load_settings; "
+            "import sys; from agents.process import run_worker; from agents.settings import load_settings; "
             "sys.exit(run_worker(load_settings()))"
         )
         with self.log_path.open("ab") as log:
