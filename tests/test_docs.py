@@ -1,0 +1,51 @@
+"""What the documentation names is there: files, modules, targets of make, rooms in the picture."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.test_layout import MODULES, ORDER, SUBROOMS
+
+ROOT = Path(__file__).parent.parent
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    rooms = "|".join([*ORDER, "tests", "docs", "deploy"])
+    named = set(re.findall(rf"`((?:{rooms})/[\w./]*)`", text))
+    linked = {path.partition("#")[0] for path in re.findall(r"\]\((?!https?:)([^)]+)\)", text)}
+    for path in named:
+        assert (ROOT / path).exists(), path
+    for path in linked - {""}:
+        assert (page.parent / path).exists(), path
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "Makefile"], ids=lambda page: page.name)
+def test_modules_that_a_page_runs_are_there(page: Path) -> None:
+    for name in re.findall(r"python -m ([\w.]+)", page.read_text(encoding="utf-8")):
+        if name.split(".")[0] in ORDER:
+            assert name in MODULES, name
+            assert "__main__" in MODULES[name].read_text(encoding="utf-8"), (
+                f"{name} does nothing when it is run"
+            )
+
+
+def test_targets_that_a_page_names_are_targets_of_make() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    for page in PAGES:
+        named = set(re.findall(r"`make ([a-z]+)`|^make ([a-z]+)\b", page.read_text(encoding="utf-8"), re.M))
+        assert {name for pair in named for name in pair if name} <= targets, page.name
+
+
+def test_the_picture_has_every_room() -> None:
+    picture = (ROOT / "docs" / "house.svg").read_text(encoding="utf-8")
+    shown = set(re.findall(r">(\w+)/</text>", picture))
+    assert shown == {*ORDER, *(room.split(".")[1] for room in SUBROOMS)}
