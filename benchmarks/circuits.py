@@ -13,7 +13,7 @@ from benchmarks.salient import Salient
 from models.bundle import READOUT, Bundle
 from models.circuits.compiled import CompiledCircuit
 from models.circuits.devices import DEVICES, device_problems
-from models.circuits.qnode import make_qnode
+from models.circuits.qnode import Execution, make_qnode
 from models.circuits.spec import THRESHOLD, CircuitSpec, initial_weights
 from models.circuits.torch_layer import CircuitLayer
 from models.detector import Evaluator, readout_input
@@ -175,13 +175,13 @@ def _torch(spec: CircuitSpec, weights: Floats, device: str) -> Evaluate:
 
 def _loop(spec: CircuitSpec, weights: Floats, device: str) -> Evaluate:
     """One QNode call for each event, as the original idea has it."""
-    node = make_qnode(spec, device)
+    node = make_qnode(spec, Execution(device))
     return lambda a, is_open: np.array([node(weights, x, m) for x, m in zip(a, is_open * 1.0, strict=True)])
 
 
 def _broadcast(spec: CircuitSpec, weights: Floats, device: str = "default.qubit") -> Evaluate:
     """One QNode call for the whole batch, all wires in every circuit."""
-    node = make_qnode(spec, device)
+    node = make_qnode(spec, Execution(device))
     angles = weights.astype(np.float64)
     return lambda a, is_open: np.stack(node(angles, a.astype(np.float64), is_open * 1.0), axis=1)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.bundle import READOUT, READOUT_FLOAT, TWIN_READOUT, Bundle
 from models.circuits.compiled import CompiledCircuit
-from models.circuits.qnode import AER, expectations
+from models.circuits.qnode import AER, Execution, expectations
 from models.detector import readout_input
 from models.heads.density import DensityMatrices
 from models.heads.twin import Twin
@@ -141,7 +141,7 @@ class Methods:
         found, done = np.ones(is_open.shape), 0
         for seed, rows in enumerate(jobs):
             found[rows] = expectations(
-                self._spec, self._weights, wires[rows], is_open[rows], AER, shots, seed, noise
+                self._spec, self._weights, wires[rows], is_open[rows], Execution(AER, shots, seed, noise)
             )
             done += len(rows)
             self._progress(name, done, len(is_open))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.table import show
-from models.circuits.qnode import expectations
+from models.circuits.qnode import Execution, expectations
 from models.circuits.spec import MAX_STATE_WIRES, CircuitSpec, initial_weights, pairs
 
 _SCALE: Final = 5.0  # of the weights that are too large for it, in initial weights (0.3 rad)
@@ -35,7 +35,9 @@ def _row(wires: int, entangled: str, scale: float) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     error = None
     if found is not None and wires <= MAX_STATE_WIRES:
-        error = float(np.abs(found - expectations(spec, weights, a, is_open, "lightning.qubit")).max())
+        error = float(
+            np.abs(found - expectations(spec, weights, a, is_open, Execution("lightning.qubit"))).max()
+        )
     return {
         "wires": wires, "entangled": entangled, "weights": f"{0.3 * scale:.1f} rad", "seconds": seconds,
         "max_error": error, "refused": refused,
@@ -46,7 +48,7 @@ def _found(
     spec: CircuitSpec, weights: NDArray[Any], a: NDArray[Any], is_open: NDArray[Any]
 ) -> tuple[NDArray[Any] | None, str]:
     try:
-        return expectations(spec, weights, a, is_open, "default.tensor"), ""
+        return expectations(spec, weights, a, is_open, Execution("default.tensor")), ""
     except ArithmeticError as error:
         return None, str(error)
 

@@ -106,13 +106,13 @@ def on_device(
     """The circuit with its weights as a function of wires (B, n) and open wires (B, n). Raises ValueError."""
     if name == COMPILED:
         return CompiledCircuit(spec, weights)
-    from models.circuits.qnode import expectations  # PennyLane
+    from models.circuits.qnode import Execution, expectations  # PennyLane
 
     drawn = shots if DEVICES[name].shots else None
     seeds = count()  # new samples for every batch, and the same ones in every replay
 
     def evaluate(a: NDArray[np.float32], is_open: NDArray[np.bool_]) -> NDArray[np.float32]:
-        return expectations(spec, weights, a, is_open, name, drawn, next(seeds)).astype(np.float32)
+        return expectations(spec, weights, a, is_open, Execution(name, drawn, next(seeds))).astype(np.float32)
 
     return evaluate
 

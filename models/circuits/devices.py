@@ -47,9 +47,9 @@ def problem(name: str) -> str:
     """Why a device cannot be made here, "" when it can."""
     install = DEVICES[name].install
     try:
-        from models.circuits.qnode import make_device
+        from models.circuits.qnode import Execution, make_device
 
-        made: Any = make_device(name, 1)
+        made: Any = make_device(Execution(name), 1)
     except Exception as error:  # each plugin fails in its own way where its library or hardware is missing
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         return f"{first.rstrip('.')}; `{install}` brings it"

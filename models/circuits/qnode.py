@@ -13,6 +13,7 @@ the last to the first; no weights.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -37,19 +38,30 @@ AER: Final = "qiskit.aer"
 _SEEDED: Final = ("default.qubit", "lightning.qubit")  # lightning.gpu was not there to try
 
 
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """Where and how a circuit is run.
+
+    device: a name of models.circuits.devices.DEVICES. shots: samples of an expectation, None for exact ones.
+    seed: with shots, draws the same samples again (lightning.gpu may not). noise: a device of IBM that
+    qiskit.aer imitates with shots (models/circuits/aer.py).
+    """
+
+    device: str = "default.qubit"
+    shots: int | None = None
+    seed: int | None = None
+    noise: str | None = None
+
+
 def make_qnode(
     spec: CircuitSpec,
-    device: str = "default.qubit",
+    execution: Execution = Execution(),
     diff_method: str = "best",
     interface: str = "auto",
-    shots: int | None = None,
-    seed: int | None = None,
-    noise: str | None = None,
 ) -> Qnode:
     """The QNode (weights, a, m) -> list of n expectations; a and m are (n,), or (B, n) with results (B,).
 
-    For the "threshold" preset m is a fixed pattern (n,) of the wires above threshold, not data. device,
-    shots, seed and noise are those of make_device.
+    For the "threshold" preset m is a fixed pattern (n,) of the wires above threshold, not data.
     """
     quantum_function = _threshold if spec.preset == "threshold" else _trainable
 
@@ -57,32 +69,29 @@ def make_qnode(
         quantum_function(spec, weights, a, m)
         return [qml.expval(qml.PauliZ(wire)) for wire in range(spec.wires)]
 
-    made = make_device(device, spec.wires, shots, seed, noise)
+    made = make_device(execution, spec.wires)
     node: Qnode = qml.QNode(circuit, made, interface=interface, diff_method=diff_method)
-    return node if shots is None else qml.set_shots(node, shots=shots)
+    return node if execution.shots is None else qml.set_shots(node, shots=execution.shots)
 
 
-def make_device(
-    name: str, wires: int, shots: int | None = None, seed: int | None = None, noise: str | None = None
-) -> Any:
-    """A PennyLane device, exact without shots; with shots and a seed it draws the same samples again
-    (lightning.gpu may not).
+def make_device(execution: Execution, wires: int) -> Any:
+    """A PennyLane device of so many wires.
 
-    noise names a device of IBM that qiskit.aer imitates with shots (models/circuits/aer.py). Raises
-    ValueError where noise does not fit, pennylane.DeviceError or ImportError when the device is not
+    Raises ValueError where noise does not fit, pennylane.DeviceError or ImportError when the device is not
     installed; models/circuits/devices.py says what to install.
     """
-    if noise is not None and name != AER:
-        raise ValueError(f"noise of {noise} needs {AER}, not {name}")
+    name, seed = execution.device, execution.seed
+    if execution.noise is not None and name != AER:
+        raise ValueError(f"noise of {execution.noise} needs {AER}, not {name}")
     if name == AER:
         from models.circuits.aer import aer_device  # Qiskit
 
-        return aer_device(wires, shots is None, seed, noise)
+        return aer_device(wires, execution.shots is None, seed, execution.noise)
     if name == TENSOR:
         from models.circuits.tensor_network import tensor_device  # quimb
 
         return tensor_device(wires)
-    if shots is None or name not in _SEEDED:
+    if execution.shots is None or name not in _SEEDED:
         return qml.device(name, wires=wires)
     return qml.device(name, wires=wires, seed=seed)
 
@@ -92,25 +101,22 @@ def expectations(
     weights: NDArray[np.generic],
     a: NDArray[np.floating],
     m: NDArray[Any],
-    device: str = "default.qubit",
-    shots: int | None = None,
-    seed: int | None = None,
-    noise: str | None = None,
+    execution: Execution = Execution(),
 ) -> Floats:
     """<Z_i> of every wire, (B, n), for wires a (B, n) and openness m (B, n).
 
     A wire with openness 0 is closed and reads 1. Events with the same open wires are one batch of the circuit
     over these wires alone, so cost falls with every closed wire. default.qubit takes a batch at once; the
-    others go through it one circuit at a time. shots, seed and noise are those of make_device. Raises
-    ValueError for weights and shapes that do not fit, for values that are no finite numbers, and for more
-    than 24 open wires on a device that keeps a state vector.
+    others go through it one circuit at a time. Each pattern has a seed of its own, drawn from that of the
+    execution. Raises ValueError for weights and shapes that do not fit, for values that are no finite
+    numbers, and for more than 24 open wires on a device that keeps a state vector.
     """
     angles = checked_weights(spec, weights)
     values, openness = _checked_inputs(spec, a, m)
     threshold = spec.preset == "threshold"
     is_open = np.abs(values * openness) > THRESHOLD if threshold else openness != 0
     patterns, group = np.unique(is_open, axis=0, return_inverse=True)
-    seeds = np.random.default_rng(seed).integers(2**31, size=len(patterns)).tolist()
+    seeds = np.random.default_rng(execution.seed).integers(2**31, size=len(patterns)).tolist()
     result = np.ones_like(values)
     for index, pattern in enumerate(patterns):
         rows = np.flatnonzero(group.reshape(-1) == index)
@@ -118,7 +124,7 @@ def expectations(
             continue
         wires = np.arange(spec.wires) if threshold else np.flatnonzero(pattern)
         part, part_angles = (spec, angles) if threshold else subcircuit(spec, angles, wires)
-        node = _node(part, device, shots, seeds[index], noise)
+        node = _node(part, replace(execution, seed=seeds[index]))
         for chunk in _chunks(rows, len(wires)):
             at = np.ix_(chunk, wires)
             inputs = (values[at] * openness[at], pattern) if threshold else (values[at], openness[at])
@@ -126,15 +132,15 @@ def expectations(
     return result
 
 
-def _node(spec: CircuitSpec, device: str, shots: int | None, seed: int, noise: str | None) -> Qnode:
-    if spec.wires > MAX_STATE_WIRES and device != TENSOR:
+def _node(spec: CircuitSpec, execution: Execution) -> Qnode:
+    if spec.wires > MAX_STATE_WIRES and execution.device != TENSOR:
         raise ValueError(
-            f"{device} keeps a state vector, of {MAX_STATE_WIRES} open wires at most and not {spec.wires}; "
-            f"{TENSOR} can go beyond"
+            f"{execution.device} keeps a state vector, of {MAX_STATE_WIRES} open wires at most and not "
+            f"{spec.wires}; {TENSOR} can go beyond"
         )
-    if shots is None:
-        return _exact_node(spec, device)
-    return make_qnode(spec, device, shots=shots, seed=seed, noise=noise)
+    if execution.shots is None:
+        return _exact_node(spec, execution.device)
+    return make_qnode(spec, execution)
 
 
 def _chunks(rows: NDArray[np.int64], wires: int) -> list[NDArray[np.int64]]:
@@ -145,7 +151,7 @@ def _chunks(rows: NDArray[np.int64], wires: int) -> list[NDArray[np.int64]]:
 
 @lru_cache(maxsize=32)  # making a QNode and its device takes longer than a small circuit
 def _exact_node(spec: CircuitSpec, device: str) -> Qnode:
-    return make_qnode(spec, device)
+    return make_qnode(spec, Execution(device))
 
 
 def _checked_inputs(spec: CircuitSpec, a: NDArray[np.floating], m: NDArray[Any]) -> tuple[Floats, Floats]:

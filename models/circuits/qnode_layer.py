@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from models.circuits.devices import DEVICES
-from models.circuits.qnode import make_qnode
+from models.circuits.qnode import Execution, make_qnode
 from models.circuits.spec import THRESHOLD, CircuitSpec, initial_weights
 
 
@@ -24,7 +24,7 @@ class QnodeLayer(nn.Module):
         super().__init__()
         self.spec = spec
         self.weights = nn.Parameter(torch.from_numpy(initial_weights(spec, seed)))
-        self._node = make_qnode(spec, device, diff_method, interface="torch")
+        self._node = make_qnode(spec, Execution(device), diff_method, interface="torch")
         self._batches = (
             spec.preset != "threshold" and DEVICES[device].batches and diff_method in ("best", "backprop")
         )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.circuits import compiled
 from models.circuits.compiled import CompiledCircuit, NotCompiledError
-from models.circuits.qnode import expectations, make_device, make_qnode
+from models.circuits.qnode import Execution, expectations, make_device, make_qnode
 from models.circuits.spec import PRESETS, CircuitSpec, initial_weights, subcircuit, weight_shape
 
 Inputs = tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.bool_]]
@@ -124,7 +124,7 @@ def state_vectors(
 ) -> NDArray[np.complex128]:
     """The QNode's own states (B, 2^n), all wires open."""
     tape = qml.workflow.construct_tape(make_qnode(spec))
-    device = make_device("default.qubit", spec.wires)
+    device = make_device(Execution("default.qubit"), spec.wires)
     found = []
     for row in a.astype(np.float64):
         gates = tape(weights, row, np.ones(spec.wires)).operations

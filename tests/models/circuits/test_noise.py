@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.circuits.qnode import expectations, make_device, make_qnode
+from models.circuits.qnode import Execution, expectations, make_device, make_qnode
 from models.circuits.spec import CircuitSpec, initial_weights
 
 pytestmark = pytest.mark.skipif(find_spec("pennylane_qiskit") is None, reason="pip install 'qualm[aer]'")
@@ -18,7 +18,7 @@ A = np.full((2, 4), 0.95)  # every wire reads nearly -1, and errors and decay dr
 
 def run(shots: int, seed: int | None = 1, noise: str | None = None) -> NDArray[np.float64]:
     mask = np.array([[1.0, 1, 1, 1], [1, 0, 0, 0]])
-    return expectations(SPEC, WEIGHTS, A, mask, "qiskit.aer", shots, seed, noise)
+    return expectations(SPEC, WEIGHTS, A, mask, Execution("qiskit.aer", shots, seed, noise))
 
 
 def test_errors_grow_with_the_open_wires() -> None:
@@ -38,7 +38,7 @@ def test_shots_follow_the_seed() -> None:
 
 
 def test_circuits_run_in_the_gates_and_couplings_of_the_device() -> None:
-    node = make_qnode(SPEC, "qiskit.aer", shots=10, seed=1, noise=NAME)
+    node = make_qnode(SPEC, Execution("qiskit.aer", shots=10, seed=1, noise=NAME))
     node(WEIGHTS, A[0], np.ones(4))
     device = node.device.target_device
     compiled = device.compile()
@@ -60,6 +60,6 @@ def test_noise_that_does_not_fit_is_refused() -> None:
         ("lightning.qubit", NAME, 10, r"needs qiskit\.aer"),
     ):
         with pytest.raises(ValueError, match=problem):
-            make_device(device, 2, shots, noise=noise)
+            make_device(Execution(device, shots, noise=noise), 2)
     with pytest.raises(ValueError, match="maximum 27 wires"):
-        make_device("qiskit.aer", 28, 10, noise=NAME)
+        make_device(Execution("qiskit.aer", 10, noise=NAME), 28)

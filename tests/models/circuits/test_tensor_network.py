@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.circuits import tensor_network as tensor
-from models.circuits.qnode import expectations, make_qnode
+from models.circuits.qnode import Execution, expectations, make_qnode
 from models.circuits.spec import CircuitSpec, pairs, subcircuit, weight_shape
 
 pytestmark = pytest.mark.skipif(find_spec("quimb") is None, reason="pip install 'qualm[tensor]'")
@@ -27,7 +27,7 @@ def test_independent_blocks_of_many_wires_are_the_circuits_of_the_blocks(wires: 
     spec = CircuitSpec(wires, 1, preset)
     weights = weights_within(spec, 2)
     a = np.random.default_rng(1).uniform(-1, 1, (1, wires))
-    result = expectations(spec, weights, a, np.ones_like(a), "default.tensor")
+    result = expectations(spec, weights, a, np.ones_like(a), Execution("default.tensor"))
     for first in range(0, wires, 2):
         block = [first, first + 1]
         want = expectations(*subcircuit(spec, weights, block), a[:, block], np.ones((1, 2)))
@@ -39,7 +39,7 @@ def test_a_circuit_that_is_too_entangled_is_refused(monkeypatch: pytest.MonkeyPa
     rng = np.random.default_rng(0)
     weights, a, m = rng.normal(0.0, 1.5, weight_shape(spec)), rng.uniform(-1, 1, 8), np.ones(8)
     exact = make_qnode(spec)(weights, a, m)
-    np.testing.assert_allclose(make_qnode(spec, "default.tensor")(weights, a, m), exact, atol=1e-9)
+    np.testing.assert_allclose(make_qnode(spec, Execution("default.tensor"))(weights, a, m), exact, atol=1e-9)
     monkeypatch.setattr(tensor, "MAX_BOND", 3)
     with pytest.raises(ArithmeticError, match="8 open wires is too entangled"):
-        make_qnode(spec, "default.tensor")(weights, a, m)
+        make_qnode(spec, Execution("default.tensor"))(weights, a, m)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.circuits import qnode
 from models.circuits.devices import DEVICES, device_problems
-from models.circuits.qnode import expectations, make_qnode
+from models.circuits.qnode import Execution, expectations, make_qnode
 from models.circuits.spec import PRESETS, CircuitSpec, initial_weights, pairs, subcircuit, weight_shape
 from models.circuits.torch_layer import CircuitLayer
 
@@ -61,7 +61,7 @@ def test_a_closed_wire_is_the_identity_and_the_rest_is_the_smaller_circuit(devic
     spec = CircuitSpec(4, 2, preset)
     weights, a, _ = inputs(spec, 3, seed=1)
     mask = np.array([[0.0, 0, 0, 0], [1, 0, 0.7, 1], [0, 0.4, 0, 1]])
-    whole = make_qnode(spec, device)
+    whole = make_qnode(spec, Execution(device))
     for wires_a, m in zip(a, mask, strict=True):
         result, wires = np.array(whole(weights, wires_a, m)), np.flatnonzero(m)
         np.testing.assert_allclose(result[m == 0], 1.0, atol=1e-12)
@@ -79,7 +79,7 @@ def test_expectations_on_every_device_are_those_of_the_qnode(device: str, preset
     weights, a, _ = inputs(spec, 6)
     m = openness(6, 3)
     np.testing.assert_allclose(
-        expectations(spec, weights, a, m, device), defined(spec, weights, a, m), atol=1e-9
+        expectations(spec, weights, a, m, Execution(device)), defined(spec, weights, a, m), atol=1e-9
     )
 
 
@@ -107,7 +107,7 @@ def test_cost_is_that_of_the_open_wires_on_every_device(device: str) -> None:
     mask, wires = np.zeros((2, 64)), [3, 40, 63]
     mask[0, wires] = 1.0
     want = expectations(*subcircuit(spec, weights, wires), a[:1, wires], np.ones((1, 3)))
-    result = expectations(spec, weights, a, mask, device)
+    result = expectations(spec, weights, a, mask, Execution(device))
     np.testing.assert_allclose(result[0, wires], want[0], atol=1e-9)
     assert (result[mask == 0] == 1.0).all()
 
@@ -123,7 +123,7 @@ def test_a_batch_too_large_for_memory_is_run_in_parts(monkeypatch: pytest.Monkey
     weights, a, _ = inputs(spec, 5)
     want = expectations(spec, weights, a, np.ones_like(a))
     monkeypatch.setattr(qnode, "MAX_STATE_WIRES", 4)  # so 2 events of 3 wires at once
-    monkeypatch.setattr(qnode, "_exact_node", lambda *args: at_most(2, make_qnode(*args)))
+    monkeypatch.setattr(qnode, "_exact_node", lambda spec, _: at_most(2, make_qnode(spec)))
     np.testing.assert_allclose(expectations(spec, weights, a, np.ones_like(a)), want, atol=1e-12)
 
 
@@ -141,7 +141,7 @@ def test_shots_estimate_the_expectation(device: str) -> None:
     spec = CircuitSpec(2, 1)
     weights, a, mask = inputs(spec, 2, seed=3)
     exact = expectations(spec, weights, a, mask)
-    estimate = expectations(spec, weights, a, mask, device, shots=20_000, seed=1)
+    estimate = expectations(spec, weights, a, mask, Execution(device, shots=20_000, seed=1))
     assert 0 < np.abs(estimate - exact).max() < 0.05  # 7 standard deviations
 
 
@@ -151,7 +151,7 @@ def test_shots_follow_the_seed(device: str) -> None:
     spec = CircuitSpec(2, 1)
     weights, a, mask = inputs(spec, 3, seed=3)
     first, again, other = (
-        expectations(spec, weights, a, mask, device, shots=500, seed=seed) for seed in (1, 1, 2)
+        expectations(spec, weights, a, mask, Execution(device, shots=500, seed=seed)) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(again, first)
     assert (other != first).any()
@@ -215,7 +215,7 @@ def test_differentiation_methods_agree_with_finite_differences(device: str, meth
     spec = CircuitSpec(2, 1, preset) if preset == "sparse" else CircuitSpec(1, 2, preset)
     weights, a, _ = inputs(spec, 1, seed=5)
     arrays = [weights, a[0], np.array([0.9, 0.8])[: spec.wires]]
-    node, reference = make_qnode(spec, device, method, interface="autograd"), make_qnode(spec)
+    node, reference = make_qnode(spec, Execution(device), method, interface="autograd"), make_qnode(spec)
     points = [qml.numpy.array(array, requires_grad=True) for array in arrays]
     gradients = qml.jacobian(lambda *point: qml.numpy.stack(node(*point)), argnums=(0, 1, 2))(*points)
     for index, gradient in enumerate(gradients):
