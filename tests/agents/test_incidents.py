@@ -66,7 +66,12 @@ def test_memory_is_bounded_and_the_quietest_makes_room() -> None:
     published = [got for n in range(100) for got in incidents.observe(alert(float(n), f"s{n}", n))]
     assert len(incidents) == 10
     assert [got.source for got in published if got.status == "resolved"] == [f"s{n}" for n in range(90)]
-    assert len(incidents._due) <= 30
+    assert all(got.time == got.last_seen for got in published if got.status == "resolved")
+    assert len(incidents._due) <= 2 * 10 + 1
+    # Those that are left are resolved in their turn, each after its own quiet time.
+    assert [(got.source, got.time) for got in incidents.advance(1e9)] == [
+        (f"s{n}", n + 300.0) for n in range(90, 100)
+    ]
 
 
 @given(st.lists(st.tuples(st.integers(0, 2000), st.sampled_from("abc")), max_size=60))

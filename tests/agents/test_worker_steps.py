@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from faust.types import TP
 
+from agents import metrics
 from agents.demo.simulation import simulate
 from agents.kafka.ledger import Ledger
 from agents.kafka.publisher import Publisher
@@ -271,3 +272,62 @@ def test_the_ids_of_the_latest_4096_events_are_remembered(
     assert [alert.count for alert in evaluate.alerts() if alert.source == event.source] == [1]
     evaluate.evaluate(evaluate.batch("qualm.salient", 0, 4097, [others[4095], first]))
     assert [alert.count for alert in evaluate.alerts() if alert.source == event.source] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("role", "reads"),
+    [
+        ("triage", {"qualm.triage": ["a", "b"]}),
+        ("evaluate", {"qualm.evaluate": ["salient"]}),
+        ("all", {"qualm.triage": ["a", "b"], "qualm.evaluate": ["salient"]}),
+    ],
+)
+def test_each_role_has_its_agents_and_they_are_given_bytes(
+    bundle: Bundle, role: str, reads: dict[str, list[str]]
+) -> None:
+    app = Worker(load_settings(topics="a,b", salient_topic="salient", role=role), bundle).app
+    channels = {name: agent.channel for name, agent in app.agents.items()}
+    assert {name: list(channel.topics) for name, channel in channels.items()} == reads
+    for channel in channels.values():
+        assert (channel.key_serializer, channel.value_serializer) == ("raw", "raw")
+
+
+def test_alerts_carry_their_fingerprint_as_key_and_their_id_in_cloudevents(
+    evaluate: Bench, salient: list[SalientMessage]
+) -> None:
+    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 0, [each.encode() for each in salient]))
+    assert evaluate.stored("qualm.alerts")
+    for sent in evaluate.stored("qualm.alerts"):
+        alert = Alert.decode(sent.value)
+        assert sent.key == alert.fingerprint.encode()
+        assert dict(sent.headers)["ce_id"] == alert.id.encode()
+        assert dict(sent.headers)["ce_type"] == f"io.qualm.alert.{alert.status}".encode()
+
+
+def test_each_topic_is_read_as_its_settings_say(bundle: Bundle, benches: list[Bench]) -> None:
+    """Half of a JSON object is a dead letter on a topic of JSON, and a line on one of text."""
+    bench = Bench(bundle, role="triage", read={"texts": {"format": "text"}})
+    benches.append(bench)
+    for topic in ("logs", "texts"):
+        bench.triage(bench.batch(topic, 0, 0, [b'{"half": ']))
+    assert [sent.topic for sent in bench.broker.stored if sent.topic.endswith(".dlq")] == ["logs.dlq"]
+
+
+def test_the_lag_is_what_is_left_behind_the_batch(triage: Bench, lines: list[bytes]) -> None:
+    class Reaches:
+        """A consumer that knows the end of one partition."""
+
+        def __init__(self, ends: dict[TP, int]) -> None:
+            self._ends = ends
+
+        def highwater(self, tp: TP) -> int | None:
+            return self._ends.get(tp)
+
+    triage.worker.app.consumer = Reaches({TP("logs", 3): 12, TP("logs", 4): 2})
+    for partition in (3, 4, 5):
+        triage.triage(triage.batch("logs", partition, 0, lines[:5]))
+    lags = [
+        metrics.REGISTRY.get_sample_value("qualm_lag_records", {"topic": "logs", "partition": str(partition)})
+        for partition in (3, 4, 5)
+    ]
+    assert lags == [7.0, 0.0, None]  # offsets 0 to 4 are done, and 5 to 11 are left

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from models import labels as labels_module
 from models.labels import Labels, read_labels
 
 
@@ -73,3 +74,23 @@ def test_bad_files_say_where_and_why(tmp_path: Path, text: str, line: int, reaso
 def test_text_in_another_encoding_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"labels\.csv: not UTF-8"):
         read(tmp_path, b"entity,label\n\xff\xfe,1\n")
+
+
+def test_a_file_has_as_many_labels_as_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels_module, "_LIMIT", 2)
+    path = tmp_path / "labels.csv"
+    for header, row in (("entity,label", "e{},1"), ("source,start,end", "s{},1768382000,1768382001")):
+        rows = [row.format(i) for i in range(3)]
+        path.write_text("\n".join([header, *rows[:2]]))
+        found = read_labels(path)
+        assert len(found.entities) + len(found.intervals) == 2
+        path.write_text("\n".join([header, *rows]))
+        with pytest.raises(ValueError, match=r"labels\.csv, line 4: more than 2 labels"):
+            read_labels(path)
+
+
+def test_a_label_without_an_entity_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("name,label\nx,1\n")
+    with pytest.raises(ValueError, match="expected the columns"):
+        read_labels(path)

@@ -239,3 +239,62 @@ def test_labels_make_the_rows_normal_or_positive_in_their_own_part(cold: bool) -
 def test_labels_that_leave_nothing_normal_are_refused() -> None:
     with pytest.raises(ValueError, match="leave no normal events"):
         built(Labels(intervals={"s": [(START, START + 449.5)]}))
+
+
+def test_rows_hold_what_training_and_the_bundle_need_of_the_events() -> None:
+    events = spoken([START + i for i in range(600)])
+    stages: list[tuple[str, int, int]] = []
+    made = build(
+        events, None, ReadOptions("json"), TrainingOptions(), lambda *told: stages.append(told)
+    )  # fmt: skip
+    assert made.trigger.tolist() == [EVENT] * 600
+    assert made.unit.tolist() == [-1] * 600
+    assert made.truth.dtype == bool
+    assert made.truth.tolist() == []
+    assert made.entity_timeout == 300.0  # too few pauses to say
+    assert made.merges == []
+    assert made.reading == ReadOptions("json")
+    assert made.learnt.keys() >= {"clock", "counts.slots", "counts.records", "sources.slots"}
+    assert made.summary == {
+        "events": 600, "from": START, "to": START + 599.0, "calibrated_from": START + 420.0, "labels": None,
+        "bags": len(made.bags_fit),
+    }  # fmt: skip
+    assert [stage for stage, done, _ in stages if done] == [
+        "features",
+        *(f"faults {i}/6" for i in range(1, 7)),
+    ]
+    assert stages[0] == ("features", 600, 600)
+
+
+def test_five_hundred_events_are_enough_and_one_less_is_not() -> None:
+    for count in (499, 500):
+        events = spoken([START + i for i in range(count)])
+        if count < 500:
+            with pytest.raises(ValueError, match="499 events are too few"):
+                build(events, None, ReadOptions(), TrainingOptions(), lambda *_: None)
+        else:
+            assert len(build(events, None, ReadOptions(), TrainingOptions(), lambda *_: None).x) == 500
+
+
+def test_long_input_keeps_the_name_of_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of several batches: the labels of a later one find their rows."""
+    events = EventBatch.of(
+        [(START + i, 9, "s", f"e{(i >= 5500) + (i >= 7000)}", f"step {i}", None, i, 0) for i in range(12_000)]
+    )
+    labels = Labels({"e0": False, "e1": True, "e2": False})
+    done: list[int] = []
+    made = build(
+        events, labels, ReadOptions(), TrainingOptions(),
+        lambda stage, count, _: done.append(count) if stage == "features" else None,
+    )  # fmt: skip
+    events_only = made.unit[made.trigger == EVENT]
+    assert events_only.tolist() == [0] * 5500 + [1] * 1500 + [2] * 5000
+    assert made.truth.tolist() == [False, True, False]
+    assert made.truth.dtype == bool
+    assert done == [5000, 10_000, 12_000]
+
+
+def test_other_seeds_write_other_faults() -> None:
+    events = spoken([START + i for i in range(600)])
+    made = [_fault_bags(events, [], 300.0, seed, START + 1e6, lambda *_: None) for seed in (0, 0, 1)]
+    assert made[0].x.tobytes() == made[1].x.tobytes() != made[2].x.tobytes()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.training.bags import Bags
-from models.training.choices import DEFAULT_RATE, best_rate, highest_rows, trusted_rows
+from models.training.choices import DEFAULT_RATE, _f1, best_rate, highest_rows, trusted_rows
 from models.training.train import _bag_loss
 
 
@@ -58,3 +58,11 @@ def test_a_bag_costs_what_its_highest_row_does() -> None:
     logit, bag = torch.tensor([0.0, 2.0, -1.0]), torch.tensor([0, 0, 1])
     loss = _bag_loss(logit, bag, torch.tensor([3.0, 1.0])).item()
     assert loss == pytest.approx((3 * math.log1p(math.exp(-2)) + math.log1p(math.e)) / 4)
+
+
+def test_f1_by_hand() -> None:
+    truth = np.array([True, True, False, False])
+    assert _f1(truth, np.array([True, False, True, False])) == 2 / 4  # one hit, two positives, two flagged
+    assert _f1(truth, truth) == 1.0
+    assert _f1(np.array([True]), np.array([False])) == 0.0
+    assert _f1(np.zeros(2, bool), np.zeros(2, bool)) == 0.0

@@ -1,0 +1,35 @@
+"""Triage of a partition when the detector fails on a record: the others are used."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from agents.records import RecordBatch
+from agents.triage import PartitionTriage
+from models.context.features import NAMES
+from schemas.formats.detection import TopicDecoder
+from tests.story.bundle import make_bundle
+from tests.story.events import line
+
+
+def test_the_record_that_the_detector_fails_on_is_a_dead_letter_and_the_others_are_used(
+    tmp_path: Path,
+) -> None:
+    bundle = make_bundle(tmp_path)
+    weight = np.zeros(len(NAMES))
+    weight[NAMES.index("severity_rank")] = 1e308  # six of it is no finite number any more
+    spoilt = replace(bundle, weights=bundle.weights | {"prefilter.weight": weight})
+    values: list[bytes | None] = [
+        line(0, "api", "INFO", "fine"), line(1, "api", "ERROR", "not fine"), line(2, "api", "INFO", "fine"),
+    ]  # fmt: skip
+    triage = PartitionTriage(spoilt, TopicDecoder(bundle.manifest.read_options()), "logs", 4)
+    batch = RecordBatch("logs", 4, [7, 8, 9], values, [float("nan")] * 3, [b"k", b"l", b"m"], [[]] * 3)
+    with np.errstate(all="ignore"):
+        output = triage.process(batch)
+    (letter,) = output.dead
+    assert (letter.topic, letter.partition, letter.offset, letter.key) == ("logs", 4, 8, b"l")
+    assert (letter.value, letter.reason) == (values[1], "triage failed: ValueError")
+    assert output.events == 2
+    assert output.messages == []
+    assert triage.process(batch).events == 0  # it is behind the position, dead letter and all
