@@ -15,6 +15,8 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 
+FIRST_DOORS = (("schemas", "events"), ("models", "detector"), ("agents", "triage"), ("benchmarks", "command"))
+
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_that_a_page_names_are_there(page: Path) -> None:
@@ -26,6 +28,8 @@ def test_files_that_a_page_names_are_there(page: Path) -> None:
         assert (ROOT / path).exists(), path
     for path in linked - {""}:
         assert (page.parent / path).exists(), path
+    tests = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert set(re.findall(r"`(test_\w+\.py)`", text)) <= tests
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "Makefile"], ids=lambda page: page.name)
@@ -49,3 +53,15 @@ def test_the_picture_has_every_room() -> None:
     picture = (ROOT / "docs" / "house.svg").read_text(encoding="utf-8")
     shown = set(re.findall(r">(\w+)/</text>", picture))
     assert shown == {*ORDER, *(room.split(".")[1] for room in SUBROOMS)}
+
+
+def test_the_picture_names_no_file_that_is_gone() -> None:
+    lines = (ROOT / "docs" / "house.svg").read_text(encoding="utf-8").splitlines()
+    room, inside, named = "", False, set()
+    for text in (match[1] for line in lines if (match := re.search(r">([^<]+)</text>", line))):
+        if text.endswith("/"):
+            room, inside = (text[:-1], False) if text[:-1] in ORDER else (room, True)
+        elif not inside and room and re.fullmatch(r"\w+(, \w+)+,?", text):
+            named |= {f"{room}.{name}" for name in text.rstrip(",").split(", ")}
+    assert {f"{first}.{second}" for first, second in FIRST_DOORS} <= named
+    assert named <= MODULES.keys()
