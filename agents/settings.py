@@ -34,7 +34,7 @@ from pydantic_settings import (
 )
 
 from models.options import EvaluateOptions
-from schemas.formats.options import ReadOptions
+from schemas.formats.options import Format, ReadOptions
 
 __all__ = ["ReadSettings", "Settings", "SettingsError", "load_settings"]
 
@@ -45,8 +45,6 @@ OTHER_VARIABLES = {"QUALM_CONFIG", "QUALM_TEST_BROKER"}
 # What a Kafka topic may be called, leaving room for ".dlq" within the broker's 249 characters.
 TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,240}")
 BROKER_ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/,\[\]]+):(\d{1,5})")
-
-Format = Literal["auto", "json", "otlp", "text"]
 
 
 class SettingsError(ValueError):
