@@ -31,7 +31,7 @@ check: install ## ruff and strict mypy
 
 mutants: install ## break important lines one by one and see whether a test notices; docs/testing.md
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS),mutants]'
-	OMP_NUM_THREADS=1 $(BIN)/mutmut run
+	ulimit -v 12582912; OMP_NUM_THREADS=1 $(BIN)/mutmut run
 	$(BIN)/mutmut results
 
 bench: install ## measure circuits, readouts and the stream on this machine

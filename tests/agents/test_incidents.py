@@ -91,3 +91,12 @@ def test_every_incident_that_fires_is_resolved_exactly_once(steps: list[tuple[in
             open_now.add(got.fingerprint)
     assert not open_now
     assert len({got.id for got in published}) == len(published)
+
+
+def test_a_late_event_moves_the_start_of_an_incident_and_not_its_end() -> None:
+    incidents = Incidents(300)
+    incidents.observe(alert(1000.0, number=1))
+    (late,) = incidents.observe(alert(990.0, number=2))
+    assert (late.count, late.first_seen, late.last_seen) == (2, 990.0, 1000.0)
+    (resolved,) = incidents.advance(1300.0)
+    assert (resolved.first_seen, resolved.last_seen, resolved.time) == (990.0, 1000.0, 1300.0)

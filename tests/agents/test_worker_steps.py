@@ -6,6 +6,7 @@ Batches go through the agents' own functions, as Faust's streams would bring the
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from agents.settings import load_settings
 from agents.worker import Worker
 from models.bundle import Bundle
 from schemas.alert import Alert
+from schemas.formats.options import ReadOptions
 from schemas.salient import SalientEvent
 from schemas.watermark import SalientMessage, decode_salient
 from tests.agents.kafka.simulated_broker import Plan, Sent, SimulatedBroker, Tasks, Verdict
@@ -285,7 +287,9 @@ def test_the_ids_of_the_latest_4096_events_are_remembered(
 def test_each_role_has_its_agents_and_they_are_given_bytes(
     bundle: Bundle, role: str, reads: dict[str, list[str]]
 ) -> None:
-    app = Worker(load_settings(topics="a,b", salient_topic="salient", role=role), bundle).app
+    worker = Worker(load_settings(topics="a,b", salient_topic="salient", role=role), bundle)
+    assert (worker._evaluation is None) == (role == "triage")  # whoever triages loads no device
+    app = worker.app
     channels = {name: agent.channel for name, agent in app.agents.items()}
     assert {name: list(channel.topics) for name, channel in channels.items()} == reads
     for channel in channels.values():
@@ -311,6 +315,14 @@ def test_each_topic_is_read_as_its_settings_say(bundle: Bundle, benches: list[Be
     for topic in ("logs", "texts"):
         bench.triage(bench.batch(topic, 0, 0, [b'{"half": ']))
     assert [sent.topic for sent in bench.broker.stored if sent.topic.endswith(".dlq")] == ["logs.dlq"]
+
+
+def test_topics_are_read_as_the_bundle_was_trained(bundle: Bundle, benches: list[Bench]) -> None:
+    manifest = bundle.manifest.model_copy(update={"reading": ReadOptions("text").remembered()})
+    bench = Bench(replace(bundle, manifest=manifest), role="triage")
+    benches.append(bench)
+    bench.triage(bench.batch("logs", 0, 0, [b'{"half": ']))
+    assert bench.stored("logs.dlq") == []
 
 
 def test_the_lag_is_what_is_left_behind_the_batch(triage: Bench, lines: list[bytes]) -> None:
