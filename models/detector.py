@@ -28,6 +28,11 @@ from schemas.watermark import SalientMessage, Watermark
 MARK_EVERY: Final = 60.0  # s of event time between the notices that tell evaluate how far a partition is
 MARK_FOR: Final = 3600.0  # s after its last salient event that a partition goes on to send them
 _TRIGGERS: Final = list(Trigger)  # by their code
+_READOUTS: Final = {
+    ScoreName.TWIN: TWIN_READOUT,
+    ScoreName.HYBRID: READOUT_FLOAT,
+    ScoreName.HYBRID_INT8: READOUT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +199,7 @@ class Evaluator:
         self._bundle = bundle
         self._circuit = CircuitRunner(spec, bundle.weights["circuit.weights"], options, on_failure)
         self._twin = Twin(spec, bundle.weights["twin.weights"])
-        self._density = DensityMatrices.from_arrays(bundle.weights, spec.wires)
-        self._readouts = {
-            ScoreName.TWIN: OnnxModel(bundle.models[TWIN_READOUT]),
-            ScoreName.HYBRID: OnnxModel(bundle.models[READOUT_FLOAT]),
-            ScoreName.HYBRID_INT8: OnnxModel(bundle.models[READOUT]),
-        }
+        self._readouts: dict[ScoreName, OnnxModel] = {}  # loaded when first asked for: a worker needs two
 
     @property
     def device(self) -> str:
@@ -266,18 +266,24 @@ class Evaluator:
         heads: Collection[ScoreName],
     ) -> dict[ScoreName, NDArray[np.float64]]:
         """Scores (n,) by each head of events that all have an open wire."""
-        outputs: dict[ScoreName, NDArray[np.float32]] = {}
         found: dict[ScoreName, NDArray[np.float64]] = {}
+        hybrids = [name for name in heads if name in (ScoreName.HYBRID, ScoreName.HYBRID_INT8)]
+        if ScoreName.TWIN in heads:
+            x = readout_input(self._twin(wires, is_open), wires, is_open, above)
+            found[ScoreName.TWIN] = above + self._readout(ScoreName.TWIN)(x)[:, 0]
         if ScoreName.DENSITY in heads:
             expectations, found[ScoreName.DENSITY] = self._with_surprise(wires, is_open)
-        elif ScoreName.HYBRID in heads or ScoreName.HYBRID_INT8 in heads:
+        elif hybrids:
             expectations = self._circuit(wires, is_open)
-        if ScoreName.TWIN in heads:
-            outputs[ScoreName.TWIN] = readout_input(self._twin(wires, is_open), wires, is_open, above)
-        for name in (ScoreName.HYBRID, ScoreName.HYBRID_INT8):
-            if name in heads:
-                outputs[name] = readout_input(expectations, wires, is_open, above)
-        return found | {name: above + self._readouts[name](x)[:, 0] for name, x in outputs.items()}
+        if hybrids:
+            x = readout_input(expectations, wires, is_open, above)
+            found |= {name: above + self._readout(name)(x)[:, 0] for name in hybrids}
+        return found
+
+    def _readout(self, name: ScoreName) -> OnnxModel:
+        if name not in self._readouts:
+            self._readouts[name] = OnnxModel(self._bundle.models[_READOUTS[name]])
+        return self._readouts[name]
 
     def _with_surprise(
         self, wires: NDArray[np.float32], is_open: NDArray[np.bool_]
@@ -298,6 +304,10 @@ class Evaluator:
         if self._circuit.compiled is None:
             expectations = self._circuit(wires, is_open)
         return expectations, surprise
+
+    @cached_property
+    def _density(self) -> DensityMatrices:
+        return DensityMatrices.from_arrays(self._bundle.weights, self._bundle.manifest.wires)
 
     @cached_property
     def _states(self) -> CompiledCircuit | None:
