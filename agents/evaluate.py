@@ -103,7 +103,9 @@ class SalientEvaluation:
         self._evaluator = Evaluator(bundle, options, on_device_failure)
         self._explainer = Explainer(bundle)
         self._names = names
-        self._rate = options.false_alarm_rate or bundle.false_alarm_rate
+        self.rate = (
+            options.false_alarm_rate or bundle.false_alarm_rate
+        )  # an event alerts at p-values up to it
         self.states = PartitionStates(lambda topic, partition: _Origins(options.resolve_after))
         # Told of every score, also of those that raise no alert; replay holds them against labels.
         self.on_scores: Callable[[Sequence[SalientEvent], EventScores], None] | None = None
@@ -138,7 +140,7 @@ class SalientEvaluation:
         if self.on_scores is not None:
             self.on_scores(events, scores)
         origins = self.states.of(topic, partition)
-        suspicious = (scores.p_values[ALERTS_BY] <= self._rate).tolist()
+        suspicious = (scores.p_values[ALERTS_BY] <= self.rate).tolist()
         alerts: list[Alert] = []
         row = 0
         for message in messages:

@@ -120,7 +120,7 @@ class Replay:
                 bundle, CountingDecoder(options, self.totals.entities), topic, partition
             )
         )
-        self._figures = Evaluation(labels or Labels(), evaluate.false_alarm_rate or bundle.false_alarm_rate)
+        self._figures = Evaluation(labels or Labels(), self.evaluation.rate)
         self._labelled = labels is not None
         if self._labelled:
             self.evaluation.on_scores = self._score_salient

@@ -27,7 +27,7 @@ class Explainer:
     """Explains by the weights of the prefilter, which every head starts from, and by what is typical."""
 
     def __init__(self, bundle: Bundle) -> None:
-        self._weight = bundle.weights["prefilter.weight"].astype(np.float64)
+        self._weight = np.maximum(bundle.weights["prefilter.weight"].astype(np.float64), _LEAST_WEIGHT)
         self._typical = bundle.weights["typical"].astype(np.float64)
 
     def explain(self, features: Sequence[float]) -> Explanation:
@@ -37,9 +37,9 @@ class Explainer:
         where none is beyond, by its weight times its value.
         """
         x = np.asarray(features)
-        drive = np.maximum(self._weight, _LEAST_WEIGHT) * np.maximum(x - self._typical, 0.0)
+        drive = self._weight * np.maximum(x - self._typical, 0.0)
         if not drive.any():
-            drive = np.maximum(self._weight, _LEAST_WEIGHT) * x
+            drive = self._weight * x
         order = np.argsort(-drive, kind="stable")[:MOST_DRIVERS].tolist()
         drivers = [(NAMES[i], float(x[i]), float(self._typical[i])) for i in order if drive[i] > 0.0]
         return Explanation(FEATURES[order[0]].kind, drivers)
