@@ -111,11 +111,7 @@ def _reading(settings: Settings, bundle: Bundle) -> Iterator[Check]:
     """How each topic is read, by the rule that the worker reads it by."""
     trained = bundle.manifest.read_options()
     for topic in settings.topics:
-        try:
-            options = settings.read_options(topic, trained)
-        except SettingsError as error:
-            yield Check("fail", f"reading {topic}", str(error), "Correct the settings that it names.")
-            continue
+        options = settings.read_options(topic, trained)  # Settings that contradict themselves are none
         given = {name: value for name, value in options.remembered().items() if value is not None}
         shown = ", ".join(f"{name} {value}" for name, value in given.items())
         origin = "as the bundle was trained" if options.remembered() == trained.remembered() else "as set"

@@ -29,13 +29,11 @@ def run_worker(settings: Settings) -> int:
 
     Raises:
         BundleError: the bundle is absent, foreign or damaged.
-        SettingsError: a topic cannot be read as the settings say, or a TLS certificate or key not at all.
+        SettingsError: a TLS certificate or key cannot be read.
         DeviceError: the device is unknown, or cannot do what the settings want of it.
     """
     logs.configure(settings.log_level)
     bundle = Bundle.load(settings.bundle) if settings.bundle else Bundle.default()
-    for topic in settings.topics:
-        settings.read_options(topic, bundle.manifest.read_options())
     metrics.BUILD.labels(version("qualm"), bundle.digest, settings.role).set(1)
     server = metrics.serve(settings.metrics_host, settings.metrics_port)
     try:

@@ -21,7 +21,7 @@ def attributes(**values: dict[str, Any]) -> list[dict[str, Any]]:
 
 def request(*records: object, resource: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     resource = attributes(service_name={"stringValue": "checkout"}) if resource is None else resource
-    scope = {"scope": {"name": "my.library"}, "logRecords": list(records)}
+    scope = {"scope": {"name": "my.scope"}, "logRecords": list(records)}
     return {"resourceLogs": [{"resource": {"attributes": resource}, "scopeLogs": [scope]}]}
 
 
@@ -89,7 +89,7 @@ def test_without_a_body_the_attributes_or_the_event_name_are_the_message() -> No
 def test_time_severity_and_source_fall_back() -> None:
     record = {"body": {"stringValue": "x"}, "timeUnixNano": "0", "observedTimeUnixNano": int(NANOS)}
     events = read(request(record | {"severityText": "warn"}, resource=[])).events
-    assert (events.time, events.severity, events.source) == ([1_714_566_896.5], [13], ["my.library"])
+    assert (events.time, events.severity, events.source) == ([1_714_566_896.5], [13], ["my.scope"])
     lost = {"body": {"stringValue": "x"}, "timeUnixNano": "soon"}
     assert read(request(lost), record_time=1.7e9).events.time == [1.7e9]
     assert math.isnan(read(request(lost)).events.time[0])
