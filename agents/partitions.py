@@ -34,6 +34,9 @@ class PartitionStates(Generic[State]):
         self._make = make
         self._states: dict[TopicPartition, State] = {}
 
+    def __len__(self) -> int:
+        return len(self._states)
+
     def __iter__(self) -> Iterator[TopicPartition]:
         return iter(self._states)
 
