@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import nan
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,9 @@ from models.options import EvaluateOptions
 from schemas.alert import Alert
 from schemas.formats.detection import TopicDecoder
 from schemas.formats.options import ReadOptions
+from schemas.watermark import Watermark
+from tests.story.bundle import make_bundle
+from tests.story.events import RECORDS, START
 
 MANY_ALERTS = EvaluateOptions(false_alarm_rate=0.05, resolve_after=20.0)
 
@@ -117,3 +121,22 @@ def test_a_snapshot_of_another_bundle_is_refused(bundle: Bundle, records: Record
     data = pipeline.triage.snapshot()["logs", 2]
     with pytest.raises(ValueError, match="another bundle"):
         pipeline.triage.resume("logs", 2, data.replace(bundle.digest.encode(), b"0" * 64))
+
+
+def test_a_snapshot_at_any_record_of_the_story_changes_no_message(tmp_path: Path) -> None:
+    """Watermarks too, which come only for a while after a salient event, and once a minute."""
+    story = make_bundle(tmp_path)
+    n = len(RECORDS)
+    whole = RecordBatch("file", 0, list(range(n)), list(RECORDS), [nan] * n, [None] * n, [[]] * n)
+
+    def fresh() -> PartitionTriage:
+        return PartitionTriage(story, TopicDecoder(story.manifest.read_options()), "file", 0)
+
+    undisturbed = fresh().process(whole).messages
+    marks = [message.watermark - START for message in undisturbed if isinstance(message, Watermark)]
+    assert marks == [120.0, 180.0, 240.0]  # full minutes with an event, after the first salient one
+    for cut in range(1, n):
+        before, after = fresh(), fresh()
+        messages = before.process(whole[:cut]).messages
+        after.resume(before.snapshot())
+        assert messages + after.process(whole[cut:]).messages == undisturbed, cut
