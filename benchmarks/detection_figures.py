@@ -4,15 +4,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from sklearn.metrics import roc_auc_score
 
 from benchmarks.detection_data import Truth
 from benchmarks.detection_methods import Verdict
-from models.evaluation import RESAMPLES, figures, interval
+from models.evaluation import figures, interval
 
 INTERVALS: Final = ("f1", "average_precision", "roc_auc")
 COLUMNS: Final = ("method", "sees", "F1", "prec.", "recall", "AP", "AUC", "delay s")
@@ -30,10 +28,7 @@ def figures_of(verdicts: Sequence[Verdict], truth: Truth) -> Row:
     score = np.array([verdict.score for verdict in chosen])
     flagged = np.array([bool(verdict.alarms) for verdict in chosen])
     found = figures(truth.truth, flagged, score)
-    bounds = {
-        **interval(truth.truth, flagged, score),
-        "roc_auc": auc_interval(truth.truth, score),
-    }
+    bounds = interval(truth.truth, flagged, score)
     late = delays([verdict.alarms for verdict in chosen], truth)
     return found | {
         "interval95": {name: bounds.get(name) for name in INTERVALS},
@@ -49,14 +44,6 @@ def delays(alarms: Sequence[Sequence[float]], truth: Truth) -> list[float]:
     labelled = zip(alarms, truth.truth, truth.starts, strict=True)
     after = [[t - start for t in times if t >= start] for times, positive, start in labelled if positive]
     return [min(times) for times in after if times]
-
-
-def auc_interval(truth: NDArray[np.bool_], score: NDArray[np.float64], seed: int = 0) -> list[float] | None:
-    """95% bootstrap interval (Efron, 1979) of the ROC AUC, drawn as models.evaluation.interval draws."""
-    rng = np.random.default_rng(seed)
-    picks = (rng.integers(0, len(truth), len(truth)) for _ in range(RESAMPLES))
-    drawn = [roc_auc_score(truth[p], score[p]) for p in picks if truth[p].any() and not truth[p].all()]
-    return np.percentile(drawn, [2.5, 97.5]).tolist() if drawn else None
 
 
 def show(rows: Sequence[Row], markdown: bool) -> None:

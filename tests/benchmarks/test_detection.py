@@ -19,10 +19,9 @@ from benchmarks.detection_data import (
     split_earlier,
     truth_of,
 )
-from benchmarks.detection_figures import auc_interval, cells, delays, figures_of, show
+from benchmarks.detection_figures import cells, delays, figures_of, show
 from benchmarks.detection_methods import Verdict
 from benchmarks.detection_qualm import row_of
-from models.evaluation import RESAMPLES
 from models.scores import ALERTS_BY
 
 
@@ -147,13 +146,6 @@ def test_figures_follow_the_labelled_rows() -> None:
     labelled = Truth(np.array([2, 0]), np.array([True, False]), np.zeros(2))
     found = figures_of([Verdict(1.0), Verdict(9.0, (1.0,)), Verdict(2.0, (3.0,))], labelled)
     assert (found["f1"], found["roc_auc"], found["n"], found["delay_seconds"]) == (1.0, 1.0, 2, 3.0)
-
-
-def test_auc_interval_needs_both_kinds() -> None:
-    score = np.array([1.0, 2.0, 3.0, 4.0])
-    assert auc_interval(np.array([True] * 4), score) is None
-    assert auc_interval(np.array([False, False, True, True]), score) == [1.0, 1.0]
-    assert RESAMPLES >= 100
 
 
 def test_methods_that_learn_from_faults_come_with_labels_only() -> None:

@@ -27,7 +27,7 @@ def test_figures_are_those_of_scikit_learn() -> None:
     }
     bounds = interval(truth, flagged, score)
     assert bounds == interval(truth, flagged, score)
-    for name in ("f1", "average_precision"):
+    for name in ("f1", "average_precision", "roc_auc"):
         low, high = bounds[name]
         assert low < got[name] < high
         assert high - low < 0.3
@@ -47,6 +47,9 @@ def test_what_labels_cannot_give_is_none() -> None:
     got = figures(nothing, nothing, np.zeros(3))
     assert [got[key] for key in ("precision", "recall", "f1", "average_precision", "roc_auc")] == [None] * 5
     assert interval(nothing, nothing, np.zeros(3)) == {}
+    # Where all are positive there is no ROC AUC; where scores tell all apart it is 1 in every drawing.
+    assert interval(~nothing, nothing, np.zeros(3)).keys() == {"f1", "average_precision"}
+    assert interval(np.arange(9) > 4, nothing[:1].repeat(9), np.arange(9.0))["roc_auc"] == [1.0, 1.0]
     everything = figures(~nothing, nothing, np.zeros(3))
     assert everything["recall"] == everything["f1"] == 0.0
     assert everything["precision"] is everything["roc_auc"] is None
