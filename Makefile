@@ -43,7 +43,7 @@ bench: install ## measure circuits, readouts and the stream on this machine
 bundle: install ## train the default bundle again
 	mkdir -p build
 	$(BIN)/qualm simulate --seed 101 --duration 3600 --out build/simulated.jsonl.gz
-	$(BIN)/qualm train build/simulated.jsonl.gz --cold --seed 1 --false-alarm-rate 0.0003 --out models/default_bundle
+	$(BIN)/qualm train build/simulated.jsonl.gz --cold --seed 1 --out models/default_bundle
 
 clean: ## remove what make made
 	rm -rf .venv build mutants

@@ -160,7 +160,7 @@ class Replay:
                 entities,
                 result.rows.time.tolist(),
                 result.logits.tolist(),
-                prefilter.p_values(result.logits).tolist(),
+                prefilter.p_values(result.logits, np.array(entities) != "").tolist(),
                 salient.tolist(),
             )
 

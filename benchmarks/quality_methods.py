@@ -64,6 +64,7 @@ class Methods:
         self._circuit = CompiledCircuit(self._spec, self._weights)
         self._wires = np.array([event.wires for event in events], np.float32)
         self.is_open = np.array([event.open_wires for event in events], bool)
+        self._of_entity = np.array([bool(event.entity) for event in events])
         self._logit = np.array([event.prefilter for event in events])
         self.above = self._logit - manifest.prefilter_threshold
         self._int8 = OnnxModel(bundle.models[READOUT])
@@ -87,8 +88,12 @@ class Methods:
             for shots in SHOTS:
                 yield self._on_aer(shots, noise)
 
+    def _p_value(self, score: ScoreName, value: float, row: int) -> float:
+        of_entity = self._of_entity[row : row + 1]
+        return float(self._bundle.calibrations[score].p_values([value], of_entity)[0])
+
     def _p_values(self, score: ScoreName, values: Floats) -> Floats:
-        return self._bundle.calibrations[score].p_values(values)
+        return self._bundle.calibrations[score].p_values(values, self._of_entity)
 
     def _read(
         self,
@@ -117,7 +122,7 @@ class Methods:
         for part in self._circuit.evolved(self._wires, self.is_open):
             for row, state in zip(part.rows.tolist(), part.states[:, None], strict=True):
                 scores[row] = head.surprise(part.pattern, state)[0]
-                p_values[row] = self._p_values(ScoreName.DENSITY, scores[row])
+                p_values[row] = self._p_value(ScoreName.DENSITY, scores[row], row)
                 if learns and p_values[row] > self._rate:
                     head.update(part.pattern, state)
         return Outcome(method, scores, p_values, time.perf_counter() - start)

@@ -8,8 +8,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +22,15 @@ from models.circuits.spec import MAX_LAYERS, MAX_WIRES, CircuitSpec, checked_wei
 from models.context.context import Context
 from models.context.features import NAMES, WIDTH
 from models.context.templates import TemplateMiner
-from models.heads.calibration import Calibration
+from models.heads import prefilter
+from models.heads.calibration import Calibration, UnitCalibration
 from models.heads.density import DensityMatrices
 from models.heads.twin import twin_size
 from models.int8.onnx_model import OnnxModel
 from models.scores import ScoreName
 from schemas.formats.options import ReadOptions
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 MANIFEST: Final = "bundle.json"
 WEIGHTS: Final = "weights.safetensors"
 CONTEXT: Final = "context.safetensors"
@@ -38,6 +40,7 @@ READOUT: Final = "readout.int8.onnx"
 READOUT_FLOAT: Final = "readout.onnx"
 TWIN_READOUT: Final = "twin_readout.onnx"
 FILES: Final = (WEIGHTS, CONTEXT, ENCODER, ENCODER_FLOAT, READOUT, READOUT_FLOAT, TWIN_READOUT)
+UNITS: Final[tuple[Literal["entity", "source"], ...]] = ("entity", "source")  # classes of them
 FILE_LIMIT: Final = 256 * 1024 * 1024  # bytes; far more than any real bundle
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -69,7 +72,9 @@ class Manifest(BaseModel):
         description="how lines were read in training; the default for replay"
     )
     training: dict[str, Any] = Field(description="what it was trained on, for people")
-    calibrated_on: int = Field(ge=1, description="normal events behind the p-values")
+    calibrated_on: dict[Literal["entity", "source"], Annotated[int, Field(ge=1)]] = Field(
+        description="normal units of each class behind the p-values"
+    )
     files: dict[str, str] = Field(default_factory=dict, description="SHA-256 of every other file")
 
     @property
@@ -93,7 +98,7 @@ class _Header(BaseModel):
 class Bundle:
     """What training makes and triage and evaluation use.
 
-    weights: prefilter.weight (d,), prefilter.bias (3,), gate.tau (n,), gate.alpha (n,), circuit.weights,
+    weights: prefilter.* (models/heads/prefilter.py), gate.tau (n,), gate.alpha (n,), circuit.weights,
     twin.weights, density.* (models/heads/density.py), typical (d,): the 95th percentile of each feature on
     normal events. context: what Context.dump() wrote, empty for a bundle that starts cold. models: ONNX files
     by name.
@@ -103,12 +108,12 @@ class Bundle:
     weights: Arrays
     context: Arrays
     models: dict[str, bytes]
-    calibrations: Mapping[ScoreName, Calibration] = field(default_factory=dict)
+    calibrations: Mapping[ScoreName, UnitCalibration] = field(default_factory=dict)
     digest: str = ""
 
     @property
     def false_alarm_rate(self) -> float:
-        """Share of normal events that may alert, unless the user asks for another."""
+        """Share of normal units that may alert, unless the user asks for another."""
         return self.manifest.false_alarm_rate
 
     @classmethod
@@ -129,7 +134,7 @@ class Bundle:
         try:
             weights, context = load(content[WEIGHTS]), load(content[CONTEXT])
             _check_weights(weights, manifest)
-            _check_calibrations(weights)
+            _check_calibrations(weights, manifest)
             _check_context(context, manifest)
             for name in FILES:
                 if name.endswith(".onnx"):
@@ -143,9 +148,13 @@ class Bundle:
     def save(self, path: Path) -> "Bundle":
         """Write the bundle into a folder and return it as loaded from there."""
         weights = dict(self.weights)
-        for name, calibration in self.calibrations.items():
-            weights[f"calibration.{name}"] = calibration.scores
-            weights[f"tail.{name}"] = np.array(calibration.tail or (), np.float64)
+        for name, units in self.calibrations.items():
+            for of in UNITS:
+                calibration: Calibration = getattr(units, of)
+                weights[f"calibration.{of}.{name}"] = calibration.scores
+                weights[f"tail.{of}.{name}"] = np.array(
+                    (*calibration.tail, calibration.suspected) if calibration.tail else (), np.float64
+                )
         content = {WEIGHTS: save(_plain(weights)), CONTEXT: save(_plain(self.context)), **self.models}
         digests = {name: hashlib.sha256(content[name]).hexdigest() for name in FILES}
         manifest = self.manifest.model_copy(update={"files": digests, "qualm": version("qualm")})
@@ -157,10 +166,15 @@ class Bundle:
         return Bundle.load(path)
 
 
-def _calibration(score: ScoreName, weights: Arrays, manifest: Manifest) -> Calibration:
-    tail = weights[f"tail.{score}"].astype(np.float64).tolist()
-    scores = weights[f"calibration.{score}"].astype(np.float64)
-    return Calibration(scores, manifest.calibrated_on, (tail[0], tail[1]) if tail else None)
+def _calibration(score: ScoreName, weights: Arrays, manifest: Manifest) -> UnitCalibration:
+    found = {}
+    for of in UNITS:
+        tail = weights[f"tail.{of}.{score}"].astype(np.float64).tolist()
+        scores = weights[f"calibration.{of}.{score}"].astype(np.float64)
+        found[of] = Calibration(
+            scores, manifest.calibrated_on[of], (tail[0], tail[1]) if tail else None, tail[2] if tail else 0.0
+        )
+    return UnitCalibration(**found)
 
 
 def _plain(arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
@@ -208,8 +222,7 @@ def _manifest(path: Path, text: bytes) -> Manifest:
 def _check_weights(weights: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> None:
     spec = manifest.spec
     shapes: dict[str, tuple[int, ...]] = {
-        "prefilter.weight": (WIDTH,),
-        "prefilter.bias": (3,),
+        **prefilter.SHAPES,
         "gate.tau": (manifest.wires,),
         "gate.alpha": (manifest.wires,),
         "typical": (WIDTH,),
@@ -223,16 +236,22 @@ def _check_weights(weights: Mapping[str, NDArray[np.generic]], manifest: Manifes
             raise ValueError(f"{name} holds no numbers of floating point")
         if not np.isfinite(array).all():
             raise ValueError(f"{name} holds values that are no finite numbers")
+    prefilter.from_arrays(weights)
     checked_weights(spec, weights["circuit.weights"])
     DensityMatrices.from_arrays(weights, manifest.wires)
 
 
-def _check_calibrations(weights: Mapping[str, NDArray[np.generic]]) -> None:
-    for score in ScoreName:
-        scores, tail = weights[f"calibration.{score}"].astype(np.float64), weights[f"tail.{score}"]
-        if scores.ndim != 1 or not len(scores) or tail.shape not in ((0,), (2,)):
+def _check_calibrations(weights: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> None:
+    if manifest.calibrated_on.keys() != set(UNITS):
+        raise ValueError(f"calibrated_on does not name {' and '.join(UNITS)}")
+    for of, score in product(UNITS, ScoreName):
+        scores = weights[f"calibration.{of}.{score}"].astype(np.float64)
+        tail = weights[f"tail.{of}.{score}"]
+        if scores.ndim != 1 or not len(scores) or tail.shape not in ((0,), (3,)):
             raise ValueError(f"calibration of {score} is of the wrong shape")
-        if (np.diff(scores) < 0).any() or (len(tail) and not float(tail[1]) > 0.0):
+        if (np.diff(scores) < 0).any() or (
+            len(tail) and not (float(tail[1]) > 0.0 and 0.0 <= float(tail[2]) < 1.0)
+        ):
             raise ValueError(f"calibration of {score} is not in order")
 
 

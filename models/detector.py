@@ -14,9 +14,9 @@ from models.circuits.runner import CircuitRunner
 from models.context.context import Context, Names, Rows
 from models.context.features import WIDTH
 from models.context.templates import TemplateMiner
+from models.heads import prefilter
 from models.heads.density import DensityMatrices
 from models.heads.open_wires import open_wires
-from models.heads.prefilter import prefilter_logit
 from models.heads.twin import Twin
 from models.int8.onnx_model import OnnxModel
 from models.options import EvaluateOptions
@@ -75,11 +75,10 @@ class Triage:
     def __init__(self, bundle: Bundle, topic: str, partition: int) -> None:
         manifest = bundle.manifest
         self.bundle, self.topic, self.partition = bundle, topic, partition
-        self.context = Context(TemplateMiner(manifest.merges), manifest.entity_timeout)
+        line = prefilter.from_arrays(bundle.weights)
+        self.context = Context(TemplateMiner(manifest.merges), manifest.entity_timeout, line=line)
         if bundle.context:
             self.context.restore(bundle.context)
-        self._weight = bundle.weights["prefilter.weight"].astype(np.float64)
-        self._bias = bundle.weights["prefilter.bias"].astype(np.float64)
         self._gate = InferenceGate(bundle.models, bundle.weights)
         self._last_mark = -np.inf
         self._last_salient = -np.inf
@@ -90,7 +89,7 @@ class Triage:
         Raises ValueError for features that give no finite score.
         """
         rows = self.context.update(events)
-        logits = prefilter_logit(rows.x, rows.trigger, self._weight, self._bias)
+        logits = prefilter.logit(rows.x, rows.line)
         if not np.isfinite(logits).all():
             raise ValueError("a surprise feature is no finite number, so the event has no score")
         kept = np.flatnonzero(logits >= self.bundle.manifest.prefilter_threshold)
@@ -228,8 +227,11 @@ class Evaluator:
         is_open = np.array([event.open_wires for event in salient], bool).reshape(shape)
         logit = np.array([event.prefilter for event in salient], np.float64)
         values = self.score_arrays(wires, is_open, logit, names)
+        of_entity = np.array([bool(event.entity) for event in salient], bool)
         calibrations = self._bundle.calibrations
-        return EventScores(values, {name: calibrations[name].p_values(values[name]) for name in names})
+        return EventScores(
+            values, {name: calibrations[name].p_values(values[name], of_entity) for name in names}
+        )
 
     def score_arrays(
         self,

@@ -1,7 +1,8 @@
 """The one place that knows how qualm compiles its inner loops."""
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 
@@ -12,7 +13,12 @@ R = TypeVar("R")
 def jit(function: Callable[P, R]) -> Callable[P, R]:
     """Compile to machine code at the first call and keep it beside the source file.
 
-    numba sees a change of the file that holds `function`, not of files it calls into: keep a kernel and its
-    helpers in one file.
+    numba compiles anew when the file that holds `function` changes, here when any file beside it does: a
+    kernel may call into its neighbours, and into no other folder.
     """
-    return cast(Callable[P, R], numba.njit(cache=True, nogil=True)(function))
+    compiled: Any = numba.njit(cache=True, nogil=True)(function)
+    folder = Path(function.__code__.co_filename).parent
+    files = sorted((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in folder.glob("*.py"))
+    # numba has no public way to say what a cached function depends on; without one it would go on stale code.
+    compiled._cache._cache_file._source_stamp = tuple(files)
+    return cast(Callable[P, R], compiled)

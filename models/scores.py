@@ -29,7 +29,7 @@ PUBLISHED: Final = (ScoreName.PREFILTER, ScoreName.TWIN, ALERTS_BY)  # what an a
 class EventScores:
     """Some scores of n events: values (n,) and p_values (n,) in (0, 1] by name.
 
-    A p-value is the share of normal events that score at least as high.
+    A p-value is the share of normal units that reach at least this score.
     """
 
     values: Mapping[ScoreName, Floats]

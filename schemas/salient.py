@@ -16,11 +16,13 @@ EXAMPLE_CHARS = 1_000
 
 
 class Trigger(StrEnum):
-    """What brought a row of features: an event, or the passing of time at an event of something else."""
+    """What brought a row of features: an event by itself or for its source, or the passing of time at one."""
 
     EVENT = "event"
     ENTITY_END = "entity_end"
     SILENCE = "silence"
+    OVERDUE = "overdue"
+    SOURCE = "source"
 
     @property
     def code(self) -> int:
@@ -51,7 +53,8 @@ class SalientEvent(BaseModel):
         Field(
             strict=False,  # JSON has it as text
             description="event: a log event; entity_end: an entity fell silent unfinished; silence: a source "
-            "fell silent.",
+            "fell silent; overdue: an entity has not shown in time what others have; source: what a source "
+            "has logged in the last minute adds up to something unusual.",
         ),
     ]
     time: Annotated[Finite, Field(description="Event time, Unix seconds.")]

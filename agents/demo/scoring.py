@@ -19,7 +19,7 @@ GRACE_SECONDS = 120.0
 _KINDS: dict[IncidentKind, frozenset[str]] = {
     "error_burst": frozenset({"frequency", "level", "sequence", "new pattern", "parameter"}),
     "new_message": frozenset({"new pattern", "level", "sequence", "frequency"}),
-    "unfinished": frozenset({"sequence"}),
+    "unfinished": frozenset({"sequence", "frequency"}),
     "latency": frozenset({"parameter", "sequence", "frequency", "level"}),
     "silence": frozenset({"silence", "frequency"}),
 }
@@ -79,8 +79,8 @@ def score(alerts: Iterable[Alert], truths: Sequence[Truth]) -> Score:
     """Match firing alerts to incidents.
 
     An alert belongs to an incident when it comes from its service or is about a request that it touched, lies
-    between its start and ``GRACE_SECONDS`` after its end, and is of a kind that fits. An unfinished request
-    must be named itself. Everything else is a false alarm.
+    between its start and ``GRACE_SECONDS`` after its end, and is of a kind that fits. Everything else is a
+    false alarm.
     """
     matched: list[dict[str, Alert]] = [{} for _ in truths]
     false_alarms: dict[str, Alert] = {}
@@ -102,5 +102,4 @@ def _belongs(alert: Alert, truth: Truth) -> bool:
         return False
     if alert.kind not in _KINDS[truth.kind]:
         return False
-    by_source = alert.source == truth.service and truth.kind != "unfinished"
-    return by_source or alert.entity in truth.entities
+    return alert.source == truth.service or alert.entity in truth.entities

@@ -55,8 +55,9 @@ STANDALONE_RATE = 3.0  # failure lines per second of a service that takes part i
 class Incident:
     """Something that goes wrong on purpose.
 
-    ``start`` and ``duration`` are seconds after the start of the simulation. ``unfinished`` cuts off the
-    first request that reaches ``service`` after ``start``. Raises ValueError for what cannot be simulated.
+    ``start`` and ``duration`` are seconds after the start of the simulation. ``unfinished`` leaves
+    every request that reaches ``service`` meanwhile without an answer. Raises ValueError for what cannot be
+    simulated.
     """
 
     kind: IncidentKind
@@ -92,9 +93,6 @@ class Truth:
         """Take note of an event of this incident, in event-time order."""
         if event.trace_id:
             self.entities.add(event.trace_id)
-        if self.kind == "unfinished":  # it begins with the last thing that was heard of the request
-            self.start = event.time
-            self.end = max(self.end, event.time)
 
 
 class SimulatedEvent(NamedTuple):
@@ -194,7 +192,6 @@ class _Simulation:
         self.start = start
         self.incidents = incidents
         self.silences = [(i, n) for i, n in enumerate(incidents) if n.kind == "silence"]
-        self.unused = {index for index, incident in enumerate(incidents) if incident.kind == "unfinished"}
         self.lines = compile_lines()
         self.unseen = {service: Line(service, *line) for service, line in UNSEEN.items()}
         self.flows = [tuple(self._step(flow, i) for i in range(len(flow.steps))) for flow in FLOWS]
@@ -303,8 +300,7 @@ class _Simulation:
                 lines = (self.unseen[step.service], *lines)
             elif incident.kind == "latency":
                 slower = LATENCY_FACTOR
-            elif incident.kind == "unfinished" and index in self.unused and not (ends or step.answered):
-                self.unused.remove(index)
+            elif incident.kind == "unfinished" and not (ends or step.answered):
                 ends = True
             else:
                 continue

@@ -17,7 +17,7 @@ __all__ = ["alert_lines", "result_json", "tables"]
 _TITLES = {
     "error_burst": "error burst",
     "new_message": "new failure message",
-    "unfinished": "request never ends",
+    "unfinished": "requests never end",
     "latency": "latency jump",
     "silence": "service falls silent",
 }

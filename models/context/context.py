@@ -9,18 +9,25 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.context import kernel
+from models.context import evidence, kernel, tables
 from models.context.features import WIDTH
+from models.context.line import UNKNOWN, Line
+from models.context.tables import NAME_BYTES, State
 from models.context.templates import TemplateMiner, template_id
 from schemas.events import EventBatch
 
-# Slots of each table, chosen so that a partition takes about 16 MB.
-COUNTS, MOMENTS, TEMPLATES, SOURCES, KINDS, ENTITIES = 1 << 17, 1 << 16, 1 << 12, 1 << 10, 1 << 9, 1 << 14
-_LEARNT: Final = ("counts", "moments", "templates", "sources", "kinds")
+# Slots of each table, chosen so that a partition takes about 32 MB.
+COUNTS, MOMENTS, TEMPLATES, SOURCES, ENTITIES = 1 << 17, 1 << 16, 1 << 12, 1 << 10, 1 << 14
+RATES, SHARES, KINDS, NODES, BUCKETS = 1 << 15, 1 << 16, 1 << 6, 1 << 17, 1 << 16
+PRODUCTION: Final = evidence.LEARN | evidence.CALIBRATE
+_REFERENCE: Final = ("shares", "kinds")
+_LEARNT: Final = ("counts", "moments", "templates", "sources", *_REFERENCE)
 # Event times by table: they shift when a bundle's context meets a stream of another time.
 _TIMES: Final = {
-    "templates": (("first_seen",), ("rate", "time"), ("rate", "since")),
-    "sources": (("last",), ("rate", "time"), ("rate", "since"), ("errors", "time"), ("errors", "since")),
+    "templates": ("first_seen",),
+    "shares": ("since",),
+    "kinds": ("since", "due_since"),
+    "sources": ("last", "weighed", "suspected"),
 }
 
 
@@ -34,7 +41,8 @@ class Rows:
 
     x (n, WIDTH) float32; trigger (n,) EVENT, ENTITY_END or SILENCE; event (n,) index into the batch of the
     event itself or of the one whose time brought the row; time, watermark (n,) seconds; template, source (n,)
-    uint64; severity (n,); names (n, NAME_BYTES) of the entity, for rows that are no event.
+    uint64; severity (n,); of_entity (n,): whether it has an entity; names (n, NAME_BYTES) of the entity, for
+    rows that are no event; line (n,): what the row says by itself, in nats beyond what is usual.
     """
 
     x: NDArray[np.float32]
@@ -45,7 +53,9 @@ class Rows:
     template: NDArray[np.uint64]
     source: NDArray[np.uint64]
     severity: NDArray[np.int64]
+    of_entity: NDArray[np.bool_]
     names: NDArray[np.uint8]
+    line: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.trigger)
@@ -55,20 +65,26 @@ class Rows:
         return bytes(self.names[row]).rstrip(b"\0").decode("utf-8", "replace")
 
 
-def _empty_state() -> kernel.State:
+def _empty_state() -> State:
     older = np.zeros(ENTITIES + 1, np.int32)
     older[-1] = ENTITIES
-    clock = np.zeros(1, kernel.CLOCK)
+    clock = np.zeros(1, tables.CLOCK)
     clock["watermark"] = np.nan
-    return kernel.State(
-        np.zeros(COUNTS, kernel.COUNT),
-        np.zeros(MOMENTS, kernel.MOMENT),
-        np.zeros(TEMPLATES, kernel.TEMPLATE),
-        np.zeros(SOURCES, kernel.SOURCE),
-        np.zeros(KINDS, kernel.KIND),
-        np.zeros(ENTITIES, kernel.ENTITY),
+    clock["next_end"] = ENTITIES
+    return State(
+        np.zeros(COUNTS, tables.COUNT),
+        np.zeros(MOMENTS, tables.MOMENT),
+        np.zeros(TEMPLATES, tables.TEMPLATE),
+        np.zeros(SOURCES, tables.SOURCE),
+        np.zeros(RATES, tables.RATE),
+        np.zeros(SHARES, tables.SHARE),
+        np.zeros(KINDS, tables.KIND),
+        np.zeros(ENTITIES, tables.ENTITY),
         older,
         older.copy(),
+        np.zeros(ENTITIES + 1, np.int32),
+        np.zeros(NODES, tables.NODE),
+        np.zeros(BUCKETS, np.int32),
         clock,
     )
 
@@ -76,16 +92,24 @@ def _empty_state() -> kernel.State:
 def _short_name(entity: str) -> bytes:
     """At most NAME_BYTES bytes that tell entities apart."""
     encoded = entity.encode("utf-8", "replace")
-    if len(encoded) <= kernel.NAME_BYTES:
+    if len(encoded) <= NAME_BYTES:
         return encoded
-    return encoded[: kernel.NAME_BYTES - 16] + blake2b(encoded, digest_size=8).hexdigest().encode()
+    return encoded[: NAME_BYTES - 16] + blake2b(encoded, digest_size=8).hexdigest().encode()
 
 
 class Context:
     """State of one input partition, bounded in memory; a pure function of the events seen, in their order."""
 
-    def __init__(self, miner: TemplateMiner, entity_timeout: float) -> None:
+    def __init__(
+        self, miner: TemplateMiner, entity_timeout: float, mode: int = PRODUCTION, line: Line = UNKNOWN
+    ) -> None:
+        """mode: what is learnt of units: LEARN, CALIBRATE and LEAVE_OUT of models/context/evidence.py.
+
+        line: how what rows say by themselves is weighed, as far as that is known.
+        """
+        self.line = line
         self.miner = miner
+        self.mode = mode
         self.entity_timeout = entity_timeout
         self.state = _empty_state()
         self._known_sources: dict[str, int] = {}
@@ -113,7 +137,9 @@ class Context:
             self._resume(events.time[0])
         columns = self._columns(events)
         out = self._output(len(events))
-        return self._rows(out, kernel.run(self.state, columns, out, self.entity_timeout))
+        return self._rows(
+            out, kernel.run(self.state, columns, out, self.entity_timeout, self.line, self.mode)
+        )
 
     def names(self, events: EventBatch, rows: Rows) -> Names:
         """Source and entity of every row that update() gave for the events."""
@@ -166,7 +192,7 @@ class Context:
 
     @staticmethod
     def _entities(entities: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
-        size = kernel.NAME_BYTES
+        size = NAME_BYTES
         if "".join(entities).isascii() and max(map(len, entities)) <= size:
             fixed = np.array(entities, f"S{size}")
         else:
@@ -175,9 +201,10 @@ class Context:
         return kernel.hash_names(names), names
 
     def _output(self, n: int) -> kernel.Output:
-        # Every waiting entity may end and every source fall silent, and after them
-        # those that these events wake.
-        size = 3 * n + ENTITIES + SOURCES if n else 0
+        # Of every waiting entity something may be overdue and then it may end, which may make its source
+        # suspicious; every source may fall silent; and after them those that these events wake, each of which
+        # may do the same. One more row, for what turns out to be none.
+        size = 5 * n + 3 * ENTITIES + SOURCES + 1 if n else 0
         return kernel.Output(
             np.empty((size, WIDTH), np.float32),
             np.empty(size, np.int8),
@@ -187,14 +214,17 @@ class Context:
             np.empty(size, np.uint64),
             np.empty(size, np.uint64),
             np.empty(size, np.int64),
-            np.zeros((size, kernel.NAME_BYTES), np.uint8),
+            np.empty(size, np.bool_),
+            np.zeros((size, NAME_BYTES), np.uint8),
+            np.empty(size),
         )
 
     @staticmethod
     def _rows(out: kernel.Output, n: int) -> Rows:
         return Rows(
             out.x[:n], out.trigger[:n], out.event[:n], out.time[:n], out.watermark[:n],
-            out.template[:n], out.source[:n], out.severity[:n], out.names[:n],
+            out.template[:n], out.source[:n], out.severity[:n], out.of_entity[:n], out.names[:n],
+            out.line[:n],
         )  # fmt: skip
 
     def dump(self) -> Arrays:
@@ -207,12 +237,32 @@ class Context:
         Raises ValueError when the arrays are not of this version's shapes.
         """
         self._restore(_LEARNT, arrays)
+        clock = self.state.clock[0]
+        for field in ("free_node", "next_node", "timers", "forgotten"):  # there are no live entities
+            clock[field] = 0
+        clock["next_end"] = ENTITIES
         self._resumed_at = self.watermark
+
+    def reference(self) -> Arrays:
+        """What the units seen say is usual, with its deadlines: arrays for `refer_to`. To be called once."""
+        if self.mode & evidence.LEARN:
+            evidence.conclude(self.state)
+        if self.mode & evidence.CALIBRATE:
+            evidence.make_certain(self.state)
+        return self._dump(_REFERENCE)
+
+    def refer_to(self, reference: Mapping[str, NDArray[np.generic]]) -> None:
+        """Judge units by what another context has learnt of units. Raises ValueError as `restore` does."""
+        clock = self.state.clock.copy()
+        self._restore(_REFERENCE, reference)
+        self.state.clock[:] = clock
 
     def snapshot(self) -> tuple[Arrays, dict[str, Any]]:
         """All that later rows depend on, live entities too: arrays, and what is best written as JSON."""
-        arrays = self._dump((*_LEARNT, "entities"))
-        arrays["waiting"] = np.array(list(self._waiting()), np.int32)
+        arrays = self._dump((*_LEARNT, "entities", "rates"))
+        arrays["ring"] = np.array(list(self._ring()), np.int32)
+        used = int(self.state.clock["next_node"][0]) + 1
+        arrays["nodes"] = self.state.nodes[:used].view(np.uint8).reshape(used, tables.NODE.itemsize).copy()
         texts = {str(key): self.miner.text(key) for key in self._templates_in_use()}
         return arrays, {"sources": list(self._known_sources), "texts": texts, "resumed_at": self._resumed_at}
 
@@ -221,39 +271,52 @@ class Context:
 
         Raises ValueError or KeyError when it is not of this version's shapes.
         """
-        self._restore((*_LEARNT, "entities"), arrays)
-        self._wait_for(arrays["waiting"])
+        self._restore((*_LEARNT, "entities", "rates"), arrays)
+        self._make_ring(arrays["ring"])
+        self._make_nodes(arrays["nodes"])
         self.miner.remember({int(key): str(text) for key, text in rest["texts"].items()})
         self._sources([str(name) for name in rest["sources"]])
         at = rest["resumed_at"]
         self._resumed_at = None if at is None else float(at)
 
-    def _waiting(self) -> Iterator[int]:
-        """Slots of the waiting entities, oldest first."""
+    def _ring(self) -> Iterator[int]:
+        """Slots of the entities, those first that were quiet longest."""
         head = slot = ENTITIES
         while (slot := int(self.state.newer[slot])) != head:
             yield slot
 
-    def _wait_for(self, slots: NDArray[np.generic]) -> None:
-        """Make these the waiting entities, oldest first. Raises ValueError for others than the snapshot's."""
-        waiting = np.flatnonzero(self.state.entities["waiting"])
-        if slots.dtype != np.int32 or slots.ndim != 1 or not np.array_equal(np.sort(slots), waiting):
-            raise ValueError("the waiting entities are not those of the table")
+    def _make_ring(self, slots: NDArray[np.generic]) -> None:
+        """Make these the entities, the longest quiet first. Raises ValueError for others than the table's."""
+        known = np.flatnonzero(self.state.entities["waiting"])
+        if slots.dtype != np.int32 or slots.ndim != 1 or not np.array_equal(np.sort(slots), known):
+            raise ValueError("the entities in their order are not those of the table")
         ring = np.concatenate(([ENTITIES], slots, [ENTITIES])).astype(np.int32)
         self.state.newer[ring[:-1]] = ring[1:]
         self.state.older[ring[1:]] = ring[:-1]
+        waiting = self.state.entities["waiting"][slots.astype(np.intp)] == kernel.WAITING
+        self.state.clock["next_end"] = slots[np.argmax(waiting)] if waiting.any() else ENTITIES
 
-    def _dump(self, tables: Sequence[str]) -> Arrays:
+    def _make_nodes(self, records: NDArray[np.generic]) -> None:
+        """Take nodes from a snapshot; buckets and deadlines follow from them. Raises ValueError."""
+        if records.dtype != np.uint8 or records.ndim != 2 or records.shape[1] != tables.NODE.itemsize:
+            raise ValueError("the nodes of the entities are of another version")
+        if not 0 < len(records) <= NODES or len(records) != self.state.clock["next_node"][0] + 1:
+            raise ValueError("the nodes of the entities do not fit")
+        self.state.nodes[: len(records)] = _records("nodes", records, tables.NODE)
+        if not evidence.relink(self.state):
+            raise ValueError("the nodes are not those of the entities")
+
+    def _dump(self, names: Sequence[str]) -> Arrays:
         arrays: Arrays = {"clock": self.state.clock.view(np.uint8).copy()}
-        for name in tables:
+        for name in names:
             table = getattr(self.state, name)
             slots = np.flatnonzero(table["key"])
             arrays[f"{name}.slots"] = slots.astype(np.int32)
             arrays[f"{name}.records"] = table[slots].view(np.uint8).reshape(len(slots), table.itemsize)
         return arrays
 
-    def _restore(self, tables: Sequence[str], arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        for name in tables:
+    def _restore(self, names: Sequence[str], arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        for name in names:
             table = getattr(self.state, name)
             slots, records = arrays.get(f"{name}.slots"), arrays.get(f"{name}.records")
             if slots is None or records is None or slots.dtype != np.int32 or slots.ndim != 1:
@@ -264,19 +327,17 @@ class Context:
                 raise ValueError(f"context table {name} does not fit")
             table[slots] = _records(name, records, table.dtype)
         clock = arrays.get("clock")
-        if clock is None or clock.dtype != np.uint8 or clock.shape != (kernel.CLOCK.itemsize,):
+        if clock is None or clock.dtype != np.uint8 or clock.shape != (tables.CLOCK.itemsize,):
             raise ValueError("context clock is missing or of another version")
-        self.state.clock[:] = _records("clock", clock.reshape(1, -1), kernel.CLOCK)
+        self.state.clock[:] = _records("clock", clock.reshape(1, -1), tables.CLOCK)
 
     def _resume(self, time: float) -> None:
         if self._resumed_at is None or not isfinite(time):
             return
         shift = time - self._resumed_at
-        for name, paths in _TIMES.items():
-            for path in paths:
-                values = getattr(self.state, name)
-                for field in path:
-                    values = values[field]
+        for name, columns in _TIMES.items():
+            for column in columns:
+                values = getattr(self.state, name)[column]
                 values[values != 0.0] += shift
         clock = self.state.clock[0]
         for field in ("watermark", "start", "tick"):

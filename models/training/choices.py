@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.heads.calibration import TRUSTED, Calibration
+from models.heads.calibration import MOST_SUSPECTED, TRUSTED, Calibration
 from models.training.bags import Bags
 from schemas.events import EventBatch
 
@@ -34,13 +34,17 @@ def entity_timeout(events: EventBatch) -> float:
     return min(usable, key=lambda t: (((lengths > t / 2) & (lengths < 2 * t)).sum(), t))
 
 
-def trusted_rows(normal: NDArray[np.bool_], logit: NDArray[np.float64], labelled: bool) -> NDArray[np.bool_]:
-    """The normal rows (n,) without those that look like faults nobody labelled; with labels, all of them."""
-    if labelled:
-        return normal
-    trusted = normal.copy()
-    trusted[normal] = Calibration.fit(logit[normal], unlabelled=True).p_values(logit[normal]) > TRUSTED
-    return trusted
+def highest_of(unit: NDArray[np.int64], logit: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The row (units,) with the highest logit (n,) of each unit (n,) that there is; of equals the first."""
+    order = np.lexsort((np.arange(len(unit)), -logit, unit))
+    first = np.ones(len(order), bool)
+    first[1:] = unit[order[1:]] != unit[order[:-1]]
+    return order[first]
+
+
+def trusted(logit: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which units (n,) look like no fault that nobody labelled, by the highest logit (n,) of each."""
+    return Calibration.fit(logit, MOST_SUSPECTED).p_values(logit) > TRUSTED
 
 
 def highest_rows(bags: Bags, above: NDArray[np.float64]) -> tuple[Bags, NDArray[np.float64]]:
@@ -53,24 +57,24 @@ def highest_rows(bags: Bags, above: NDArray[np.float64]) -> tuple[Bags, NDArray[
     start = np.searchsorted(sorted_bags, sorted_bags)
     chosen = order[(np.arange(len(order)) - start < BAG_ROWS) & (above[order] >= 0.0)]
     kept, numbered = np.unique(bags.bag[chosen], return_inverse=True)
-    return Bags(bags.x[chosen], bags.trigger[chosen], numbered, bags.weight[kept]), above[chosen]
+    kept_rows = Bags(
+        bags.x[chosen], bags.trigger[chosen], bags.of_entity[chosen], numbered, bags.weight[kept]
+    )
+    return kept_rows, above[chosen]
 
 
-def best_rate(
-    p: NDArray[np.float64], unit: NDArray[np.int64], truth: NDArray[np.bool_], present: NDArray[np.int64]
-) -> float:
-    """The false-alarm rate with the best F1 over the labelled units of the calibration part."""
-    smallest = np.full(len(truth), np.inf)
-    labelled = unit >= 0
-    np.minimum.at(smallest, unit[labelled], p[labelled])
-    present = present[present >= 0]
-    smallest, positive = smallest[present], truth[present]
-    if not positive.any():
+def best_rate(p: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
+    """The false-alarm rate with the best F1 over labelled units: p (units,) is the smallest p-value of each.
+
+    Between the last unit that it flags and the first that it does not, in the middle as ratios go: units to
+    come are near those known, on both sides.
+    """
+    order = np.argsort(p, kind="stable")
+    p, hits = p[order], np.cumsum(truth[order])
+    f1 = 2 * hits / (np.arange(1, len(p) + 1) + truth.sum())
+    f1[:-1][p[1:] == p[:-1]] = 0.0  # units alike are flagged together
+    if not len(p) or not f1.max() > 0.0:
         return DEFAULT_RATE
-    candidates = np.unique(smallest[np.isfinite(smallest)])
-    best = max(candidates, key=lambda rate: _f1(positive, smallest <= rate), default=DEFAULT_RATE)
-    return float(best)
-
-
-def _f1(truth: NDArray[np.bool_], flagged: NDArray[np.bool_]) -> float:
-    return float(2 * (truth & flagged).sum() / max(1, truth.sum() + flagged.sum()))
+    last = len(f1) - 1 - int(np.argmax(f1[::-1]))
+    following = p[last + 1] if last + 1 < len(p) else p[last]
+    return float(min(0.5, np.sqrt(p[last] * following)))

@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import compress
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle import Arrays
-from models.context.context import Context, Names, Rows
-from models.context.kernel import EVENT, SILENCE
+from models.context.context import PRODUCTION, Context, Names, Rows
+from models.context.evidence import CALIBRATE, LEARN, LEAVE_OUT, PAIRS
+from models.context.kernel import EVENT, SILENCE, SOURCE
 from models.context.templates import TemplateMiner, find_merges, mask
+from models.heads.calibration import MOST_SUSPECTED
 from models.labels import Labels
 from models.options import TrainingOptions
 from models.training.bags import Bags, bags_of, joined
@@ -25,27 +28,32 @@ FIT_SHARE: Final = 0.7  # of the rows by time fit the weights, the others calibr
 FAULT_WEIGHT: Final = 0.02  # of a synthetic fault, where there are labels
 WARM_UP: Final = 0.1  # share of the rows in which a young context is still learning what is usual
 MIN_EVENTS: Final = 500
+MINUTE: Final = 60.0  # s: a source over a minute is a unit, where there is no entity
 FAULT_PASSES: Final = 6
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRows:
-    """x (n, d) and trigger (n,) of the events as they are; masks (n,) of the normal rows to fit and to
-    calibrate on; bags to fit.
+    """x (n, d), trigger (n,) and unit (n,) of the events as they are; of_entity (units,): whether a unit is
+    an entity, else it is a source over a minute; masks (n,) of the normal rows to fit on and of all normal
+    ones; bags to fit; tail: share of the units taken as normal that may be faults nobody reported.
 
-    For choosing a threshold by labels: unit (n,) is the labelled entity of each row, -1 for none, and truth
-    (units,) its verdict; calibration (n,) masks the later rows.
+    For choosing a threshold by labels: labelled (n,) is the labelled entity of each row, -1 for none, and
+    truth its verdict; calibration (n,) masks the later rows.
     """
 
     x: NDArray[np.float32]
     trigger: NDArray[np.int8]
-    normal_fit: NDArray[np.bool_]
-    normal_calibration: NDArray[np.bool_]
-    calibration: NDArray[np.bool_]
     unit: NDArray[np.int64]
+    of_entity: NDArray[np.bool_]
+    normal_fit: NDArray[np.bool_]
+    normal: NDArray[np.bool_]
+    calibration: NDArray[np.bool_]
+    labelled: NDArray[np.int64]
     truth: NDArray[np.bool_]
     bags_fit: Bags
+    tail: float
     entity_timeout: float
     merges: list[str]
     learnt: Arrays
@@ -76,35 +84,86 @@ def build(
     fill_times(events)
     merges = find_merges({mask(message) for message in events.message})
     timeout = entity_timeout(events)
-    context = Context(TemplateMiner(merges), timeout)
+
+    def fresh(mode: int) -> Context:
+        return Context(TemplateMiner(merges), timeout, mode)
+
+    reference = None if options.cold else _reference(fresh, _without_faults(events, labels), progress)
+    context = _judging(fresh, reference)
     names, rows = _features(context, events, "features", progress)
-    x, trigger, time = _stacked(rows)
+    x, trigger, has_entity, time = _stacked(rows)
+    unit, of_entity = units(names, time)
     later = np.arange(len(x)) >= int(FIT_SHARE * len(x))
     cut = float(time[later][0])
     young = np.arange(len(x)) < (0 if options.cold else int(WARM_UP * len(x)))
-    unit, truth = _units(names, time, labels)
+    labelled, truth = _labelled(names, time, labels)
     if labels is not None and not len(truth):
         raise ValueError(
             "no label names an entity of these events; check --entity-field and --entity-pattern"
         )
-    normal = np.ones(len(x), bool) if labels is None else (unit >= 0) & ~truth[unit]
-    bags = _fault_bags(events, merges, timeout, options.seed, cut, progress)
+    normal = np.ones(len(x), bool) if labels is None else (labelled >= 0) & ~truth[labelled]
+    bags = _fault_bags(lambda: _judging(fresh, reference), events, options.seed, cut, progress)
     if labels is not None:
-        labelled = _labelled_bags(x, trigger, unit, truth, ~later & ~young)
-        bags = joined(labelled, replace(bags, weight=bags.weight * FAULT_WEIGHT))
-    normal_fit, normal_calibration = normal & ~later & ~young, normal & later
-    if not normal_fit.any() or not normal_calibration.any() or not len(bags):
+        of_labels = _labelled_bags(x, trigger, has_entity, labelled, truth, ~later & ~young)
+        bags = joined(of_labels, replace(bags, weight=bags.weight * FAULT_WEIGHT))
+    normal &= ~young
+    if not (normal & ~later).any() or not (normal & later).any() or not len(bags):
         raise ValueError(
             "the labels leave no normal events to learn from; check that they name these entities"
         )
     return TrainingRows(
-        x, trigger, normal_fit, normal_calibration, later, unit, truth, bags, timeout, merges, context.dump(),
-        reading,
+        x, trigger, unit, of_entity, normal & ~later, normal, later, labelled, truth, bags,
+        0.0 if labels is not None or options.cold else MOST_SUSPECTED, timeout, merges,
+        context.dump(), reading,
         {
             "events": len(events), "from": float(min(events.time)), "to": float(max(events.time)),
             "calibrated_from": cut, "labels": None if labels is None else len(truth), "bags": len(bags),
         },
     )  # fmt: skip
+
+
+def _without_faults(events: EventBatch, labels: Labels | None) -> EventBatch:
+    """The events but for those of units that the labels call faulty: the others say what is usual."""
+    if labels is None:
+        return events
+    kept = [
+        not (labels.at_fault(source, time) or labels.entities.get(entity, False))
+        for source, entity, time in zip(events.source, events.entity, events.time, strict=True)
+    ]
+    return EventBatch(*(list(compress(getattr(events, name), kept)) for name in EventBatch.__slots__))
+
+
+def _reference(fresh: Callable[[int], Context], events: EventBatch, progress: Progress) -> Arrays:
+    """What the units of the events say is usual, and then what evidence is usual when each is left out."""
+    learning = fresh(LEARN)
+    _features(learning, events, "units", progress)
+    pairing = fresh(PAIRS)
+    pairing.refer_to(learning.reference())
+    _features(pairing, events, "what they lack", progress)
+    calibrating = fresh(CALIBRATE | LEAVE_OUT)
+    calibrating.refer_to(pairing.reference())
+    _features(calibrating, events, "evidence", progress)
+    return calibrating.reference()
+
+
+def _judging(fresh: Callable[[int], Context], reference: Arrays | None) -> Context:
+    """A context that judges each unit by all others; one that starts cold by those before it."""
+    if reference is None:
+        return fresh(PRODUCTION)
+    context = fresh(LEAVE_OUT)
+    context.refer_to(reference)
+    return context
+
+
+def units(names: Names, time: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Unit (n,) of each row: its entity, else its source over a minute; and which units are entities."""
+    index: dict[tuple[str, str, int], int] = {}
+    unit = np.empty(len(names), np.int64)
+    minutes = np.floor(time / MINUTE).astype(np.int64).tolist()
+    for row, ((source, entity), minute) in enumerate(zip(names, minutes, strict=True)):
+        key = ("", entity, 0) if entity else (source, "", minute)
+        unit[row] = index.setdefault(key, len(index))
+    return unit, np.array([entity != "" for _, entity, _ in index], bool)
 
 
 def fill_times(events: EventBatch) -> None:
@@ -132,7 +191,7 @@ def _features(
     return names, parts
 
 
-def _units(
+def _labelled(
     names: Names, time: NDArray[np.float64], labels: Labels | None
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Labelled unit of each row (-1 none) and the verdict of each unit."""
@@ -156,16 +215,15 @@ def _units(
 
 
 def _fault_bags(
-    events: EventBatch, merges: list[str], timeout: float, seed: int, cut: float, progress: Progress
+    context_of: Callable[[], Context], events: EventBatch, seed: int, cut: float, progress: Progress
 ) -> Bags:
     passes: list[Bags] = []
     for turn in range(FAULT_PASSES):
         faulty = inject(events, seed * FAULT_PASSES + turn)
-        context = Context(TemplateMiner(merges), timeout)
-        names, parts = _features(context, faulty.events, f"faults {turn + 1}/{FAULT_PASSES}", progress)
+        names, parts = _features(context_of(), faulty.events, f"faults {turn + 1}/{FAULT_PASSES}", progress)
         bag = _row_bags(faulty, names, parts)
-        x, trigger, time = _stacked(parts)
-        passes.append(bags_of(x, trigger, np.where(time < cut, bag, -1)))
+        x, trigger, has_entity, time = _stacked(parts)
+        passes.append(bags_of(x, trigger, has_entity, np.where(time < cut, bag, -1)))
     return reduce(joined, passes)
 
 
@@ -174,7 +232,7 @@ def _row_bags(faulty: Faulty, names: Names, parts: list[Rows]) -> NDArray[np.int
     trigger = np.concatenate([part.trigger for part in parts])
     time = np.concatenate([part.time for part in parts])
     event = np.concatenate([part.event + i * BATCH for i, part in enumerate(parts)])
-    bag = np.where(trigger == EVENT, np.asarray(faulty.bag)[event], -1)
+    bag = np.where((trigger == EVENT) | (trigger == SOURCE), np.asarray(faulty.bag)[event], -1)
     for row, (source, entity) in enumerate(names):
         if entity in faulty.entities and bag[row] < 0:
             fault, start = faulty.entities[entity]
@@ -187,11 +245,14 @@ def _row_bags(faulty: Faulty, names: Names, parts: list[Rows]) -> NDArray[np.int
     return bag
 
 
-def _stacked(parts: list[Rows]) -> tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.float64]]:
-    """x, trigger and time of all rows."""
+def _stacked(
+    parts: list[Rows],
+) -> tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.bool_], NDArray[np.float64]]:
+    """x, trigger, of_entity and time of all rows."""
     return (
         np.concatenate([part.x for part in parts]),
         np.concatenate([part.trigger for part in parts]),
+        np.concatenate([part.of_entity for part in parts]),
         np.concatenate([part.time for part in parts]),
     )
 
@@ -199,10 +260,11 @@ def _stacked(parts: list[Rows]) -> tuple[NDArray[np.float32], NDArray[np.int8], 
 def _labelled_bags(
     x: NDArray[np.float32],
     trigger: NDArray[np.int8],
-    unit: NDArray[np.int64],
+    has_entity: NDArray[np.bool_],
+    labelled: NDArray[np.int64],
     truth: NDArray[np.bool_],
     usable: NDArray[np.bool_],
 ) -> Bags:
-    positive = usable & (unit >= 0)
-    positive[positive] = truth[unit[positive]]
-    return bags_of(x, trigger, np.where(positive, unit, -1))
+    positive = usable & (labelled >= 0)
+    positive[positive] = truth[labelled[positive]]
+    return bags_of(x, trigger, has_entity, np.where(positive, labelled, -1))

@@ -8,7 +8,7 @@ p-values.
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -20,24 +20,21 @@ from models.bundle import FORMAT, Arrays, Bundle, Manifest
 from models.circuits.compiled import CompiledCircuit, not_compiled
 from models.circuits.spec import CircuitSpec
 from models.context.features import NAMES, WIDTH
-from models.context.kernel import ENTITY_END, EVENT
+from models.context.line import of_rows
 from models.detector import Evaluator, InferenceGate, readout_prior, unscored
-from models.heads.calibration import Calibration
+from models.heads import prefilter
+from models.heads.calibration import Calibration, UnitCalibration
 from models.heads.density import DensityMatrices
 from models.heads.gate import OpenWiresTarget
-from models.heads.prefilter import prefilter_logit
 from models.options import TrainingOptions
 from models.scores import ALERTS_BY, ScoreName
 from models.training.bags import Bags
-from models.training.choices import DEFAULT_RATE, best_rate, highest_rows, trusted_rows
+from models.training.choices import DEFAULT_RATE, best_rate, highest_of, highest_rows
 from models.training.network import Network
+from models.training.prefilter import bag_loss, fit_prefilter
 from models.training.rows import TrainingRows
 
-NEGATIVES: Final = 20_000  # normal rows that fit the prefilter
-PREFILTER_STEPS: Final = 400
-TAIL: Final = 0.999  # quantile of a feature on normal rows that all features are brought towards,
-SOFTNESS: Final = 10.0  # nats or z, and how little: a feature that is never high by chance counts more for it
-EQUALITY: Final = 1.0  # how strongly the weights are drawn to each other: one nat counts like another
+LEAST: Final = 2.0  # nats: what says less is not salient, whatever the budget
 NEGATIVE_BATCH, BAG_BATCH = 192, 96  # rows, bags of one step of the network
 # Weight of the mean square of what the heads add to the prefilter's logit: large where only synthetic faults
 # teach them, since what is learnt from those is believed less than the prefilter's own sum of surprises.
@@ -49,21 +46,19 @@ Progress = Callable[[str, int, int], None]
 def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> Bundle:
     """Fit prefilter, network and calibration on the rows of features. Same rows and options, same bundle."""
     rng = np.random.default_rng(options.seed)
-    trusted = rows.normal_fit
-    for _ in range(2):  # once on all that is taken as normal, once without what then looks like faults
-        weight, bias = _fit_prefilter(rows.x[trusted], rows.trigger[trusted], rows.bags_fit, rng, progress)
-        logit = prefilter_logit(rows.x, rows.trigger, weight, bias)
-        trusted = trusted_rows(rows.normal_fit, logit, labelled=len(rows.truth) > 0)
-    threshold = float(np.quantile(logit[rows.normal_fit], 1.0 - options.salience_budget))
+    line, believed = fit_prefilter(rows, rng, progress)
+    said = of_rows(line, rows.x, rows.trigger, rows.of_entity[rows.unit])
+    logit = prefilter.logit(rows.x, said)
+    threshold = max(LEAST, float(np.quantile(logit[rows.normal_fit], 1.0 - options.salience_budget)))
     bags = rows.bags_fit
-    positives = highest_rows(bags, prefilter_logit(bags.x, bags.trigger, weight, bias) - threshold)
-    hard = trusted & (logit >= threshold)
+    said = of_rows(line, bags.x, bags.trigger, bags.of_entity)
+    positives = highest_rows(bags, prefilter.logit(bags.x, said) - threshold)
+    hard = rows.normal_fit & believed[rows.unit] & (logit >= threshold)
     passed = _Passed(rows.x[hard], logit[hard] - threshold, *positives)
     price = CORRECTION_BY_LABELS if len(rows.truth) else CORRECTION_BY_FAULTS
     network = _fit_network(passed, price, options, rng, progress)
     weights: Arrays = {
-        "prefilter.weight": weight,
-        "prefilter.bias": bias,
+        **prefilter.arrays(line),
         "typical": np.quantile(rows.x[rows.normal_fit], 0.95, axis=0).astype(np.float64),
         **network.arrays(),
     }
@@ -77,7 +72,7 @@ def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> B
         prefilter_threshold=threshold, false_alarm_rate=options.false_alarm_rate or DEFAULT_RATE,
         merges=rows.merges, reading=rows.reading.remembered(),
         training={**asdict(options), **rows.summary, **reached},
-        calibrated_on=int(rows.normal_calibration.sum()),
+        calibrated_on={},
     )  # fmt: skip
     bundle = Bundle(manifest, weights, {} if options.cold else rows.learnt, models)
     return _calibrated(bundle, rows, logit, options.false_alarm_rate)
@@ -85,51 +80,6 @@ def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> B
 
 def _spec(options: TrainingOptions) -> CircuitSpec:
     return CircuitSpec(options.wires, options.layers, options.preset)
-
-
-def _bag_loss(logit: Tensor, bag: Tensor, weight: Tensor) -> Tensor:
-    """Weighted mean over bags of the logistic loss of their highest row."""
-    highest = torch.full((len(weight),), -torch.inf, dtype=logit.dtype).scatter_reduce(0, bag, logit, "amax")
-    return (weight * softplus(-highest)).sum() / weight.sum()
-
-
-def _fit_prefilter(
-    normal: NDArray[np.float32],
-    trigger: NDArray[np.int8],
-    bags: Bags,
-    rng: np.random.Generator,
-    progress: Progress,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Logistic regression with weights that are not negative: more surprise is never less suspicious.
-
-    What holds in every system holds in one not seen yet, and a weight that says why can be shown to people.
-    Features count from what is usual for the row's trigger; of silences, which are rare, nothing is usual.
-    """
-    centre = np.zeros((3, WIDTH), np.float32)
-    for kind in (EVENT, ENTITY_END):
-        if (trigger == kind).any():
-            centre[kind] = np.median(normal[trigger == kind], axis=0)
-    if len(normal) > NEGATIVES:
-        chosen = rng.choice(len(normal), NEGATIVES, replace=False)
-        normal, trigger = normal[chosen], trigger[chosen]
-    scale = (np.quantile(normal - centre[trigger], TAIL, axis=0).astype(np.float32) + SOFTNESS) / 4.0
-    negative = torch.from_numpy((normal - centre[trigger]) / scale)
-    positive = torch.from_numpy((bags.x - centre[bags.trigger]) / scale)
-    bag, importance = torch.from_numpy(bags.bag), torch.from_numpy(bags.weight.astype(np.float32))
-    raw = torch.full((WIDTH,), -1.0, requires_grad=True)
-    bias = torch.tensor(-3.0, requires_grad=True)
-    optimiser = torch.optim.Adam([raw, bias], lr=0.05)
-    for step in range(PREFILTER_STEPS):
-        weight = softplus(raw)
-        loss = softplus(negative @ weight + bias).mean() + _bag_loss(
-            positive @ weight + bias, bag, importance
-        )
-        optimiser.zero_grad()
-        (loss + EQUALITY * ((raw - raw.mean()) ** 2).mean()).backward()  # type: ignore[no-untyped-call]  # torch's stub
-        optimiser.step()
-        progress("prefilter", step + 1, PREFILTER_STEPS)
-    fitted = softplus(raw).detach().numpy().astype(np.float64) / scale
-    return fitted, float(bias.detach()) - centre.astype(np.float64) @ fitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +154,7 @@ def _loss(network: Network, batch: _Batch, price: float, target: OpenWiresTarget
         logit = correction + torch.from_numpy(batch.above.astype(np.float32))
         negative, positive = logit[:NEGATIVE_BATCH], logit[NEGATIVE_BATCH:]
         loss = loss + price * correction.square().mean()
-        loss = loss + softplus(negative).mean() + _bag_loss(positive, batch.bag, batch.weight)
+        loss = loss + softplus(negative).mean() + bag_loss(positive, batch.bag, batch.weight)
     return loss + target.penalty(out.expected_open[:NEGATIVE_BATCH], out.is_open[:NEGATIVE_BATCH])
 
 
@@ -220,23 +170,40 @@ def _density(
 
 
 def _calibrated(bundle: Bundle, rows: TrainingRows, logit: NDArray[np.float64], rate: float | None) -> Bundle:
-    """The bundle with p-values from the normal rows of the calibration part, by the code of production."""
-    kept = np.flatnonzero(rows.calibration & (logit >= bundle.manifest.prefilter_threshold))
+    """The bundle with p-values from the normal units, by the code of production.
+
+    All normal units but those of the young context count: each is judged by what others say is usual.
+    """
+    kept = np.flatnonzero(logit >= bundle.manifest.prefilter_threshold)
     wires, is_open = InferenceGate(bundle.models, bundle.weights)(rows.x[kept])
     passed = is_open.any(axis=1)
     kept, wires, is_open = kept[passed], wires[passed], is_open[passed]
     found = Evaluator(bundle).score_arrays(wires, is_open, logit[kept], list(ScoreName))
-    calibrations: dict[ScoreName, Calibration] = {}
+    units = _normal_units(rows)
+    calibrations: dict[ScoreName, UnitCalibration] = {}
     for name, values in found.items():
         scores = unscored(logit, bundle.manifest.prefilter_threshold)
         if name == ScoreName.PREFILTER:
             scores = logit.copy()
         scores[kept] = values
-        calibrations[name] = Calibration.fit(scores[rows.normal_calibration], unlabelled=not len(rows.truth))
-    manifest = bundle.manifest
+        highest = {of: scores[row[highest_of(rows.unit[row], scores[row])]] for of, row in units.items()}
+        fitted = {of: Calibration.fit(each, rows.tail, 1.0) for of, each in highest.items()}
+        calibrations[name] = UnitCalibration(**fitted)
+    sizes = {of: len(np.unique(rows.unit[row])) for of, row in units.items()}
+    manifest = bundle.manifest.model_copy(update={"calibrated_on": sizes})
     if rate is None and len(rows.truth):
-        p = calibrations[ALERTS_BY].p_values(found[ALERTS_BY])
-        unseen = np.setdiff1d(rows.unit[rows.calibration], rows.unit[~rows.calibration])
-        rate = best_rate(p, rows.unit[kept], rows.truth, unseen)
+        scores = unscored(logit, bundle.manifest.prefilter_threshold)
+        scores[kept] = found[ALERTS_BY]
+        p = calibrations[ALERTS_BY].p_values(scores, rows.of_entity[rows.unit])
+        known = np.flatnonzero(rows.labelled >= 0)
+        worst = known[highest_of(rows.labelled[known], -p[known])]
+        rate = best_rate(p[worst], rows.truth[rows.labelled[worst]])
         manifest = manifest.model_copy(update={"false_alarm_rate": rate})
     return replace(bundle, manifest=manifest, calibrations=calibrations)
+
+
+def _normal_units(rows: TrainingRows) -> dict[Literal["entity", "source"], NDArray[np.int64]]:
+    """Rows of the normal units of each class; where there are none, those of the other stand in."""
+    of_entity = rows.of_entity[rows.unit]
+    entity, source = np.flatnonzero(rows.normal & of_entity), np.flatnonzero(rows.normal & ~of_entity)
+    return {"entity": entity if len(entity) else source, "source": source if len(source) else entity}

@@ -106,7 +106,7 @@ def test_what_is_no_snapshot_is_refused_and_changes_nothing(bundle: Bundle, reco
     pipeline.take(records[:500])
     kept = pipeline.triage.of("logs", 2), pipeline.evaluation.states.of("qualm.salient", 1)
     good = pipeline.triage.snapshot()["logs", 2]
-    renamed = good.replace(b"wait", b"tiaw")
+    renamed = good.replace(b'"ring"', b'"gnir"')
     for bad in (b"", b"{}", b"\x80\x04cposix\nsystem\n", good[: len(good) // 2], renamed):
         with pytest.raises(ValueError, match="not a snapshot"):
             pipeline.triage.resume("logs", 2, bad)

@@ -37,7 +37,7 @@ def bundle() -> Bundle:
 @pytest.fixture(scope="module")
 def lines() -> list[bytes]:
     """Some thousand log records with incidents in them."""
-    return [event.encode() for event in simulate(seed=3, duration=60.0, rate=40.0, incidents="demo")]
+    return [event.encode() for event in simulate(seed=3, duration=240.0, rate=20.0, incidents="demo")]
 
 
 class NoConsumer:

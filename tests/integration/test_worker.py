@@ -97,7 +97,7 @@ def test_a_device_that_is_missing_is_replaced_counted_and_costs_no_alert(
     settings = settings_for(broker, unique)
     broker.create(settings["topics"])
     worker = start_worker(**settings, device="lightning.gpu")
-    send(broker, settings["topics"], list(simulated(30)))
+    send(broker, settings["topics"], list(simulated(600)))
     wait_until(lambda: worker.metric("qualm_alerts_total") > 0, 90, "an alert is published")
     assert worker.metric("qualm_device_failures_total") == 1
     assert worker.stop() == 0

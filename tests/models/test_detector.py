@@ -18,7 +18,8 @@ from models.detector import Evaluator, Triage
 from models.labels import Labels
 from models.options import EvaluateOptions, TrainingOptions
 from models.scores import ALERTS_BY, PUBLISHED, ScoreName
-from models.training import train as training
+from models.training import prefilter
+from models.training import train as training_module
 from models.training.rows import TrainingRows, build, chunks
 from models.training.train import train
 from schemas.events import EventBatch
@@ -45,7 +46,7 @@ def rows_of(labels: Labels | None = None) -> TrainingRows:
 @pytest.fixture(scope="module", autouse=True)
 def few_steps() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:  # a good prefilter is not what these tests are about
-        patch.setattr(training, "PREFILTER_STEPS", 40)
+        patch.setattr(prefilter, "STEPS", 40)
         yield
 
 
@@ -88,7 +89,7 @@ def test_labels_are_used(tmp_path: Path) -> None:
     labels = Labels({entity: i % 7 == 0 for i, entity in enumerate(entities)})
     made = train(rows_of(labels), OPTIONS, lambda *_: None).save(tmp_path / "labelled")
     assert made.manifest.training["labels"] == len(entities)
-    assert all(calibration.tail is None for calibration in made.calibrations.values())
+    assert all(each.entity.suspected == each.source.suspected == 0.0 for each in made.calibrations.values())
     with pytest.raises(ValueError, match="no label names an entity"):
         rows_of(Labels({"nobody": True}))
 
@@ -180,7 +181,7 @@ def test_training_reaches_the_open_wires_asked_for(rows: TrainingRows) -> None:
 def test_alpha_is_learnt_and_then_frozen(rows: TrainingRows, monkeypatch: pytest.MonkeyPatch) -> None:
     learnt = train(rows, OPTIONS, lambda *_: None).weights["gate.alpha"]
     assert (learnt != 10.0).all()
-    monkeypatch.setattr(training, "FREEZE_ALPHA", 0.0)
+    monkeypatch.setattr(training_module, "FREEZE_ALPHA", 0.0)
     assert (train(rows, OPTIONS, lambda *_: None).weights["gate.alpha"] == 10.0).all()
 
 
@@ -282,10 +283,10 @@ def hostile(saved: Path, path: Path, name: str, change: Callable[[Any], Any]) ->
         (WEIGHTS, lambda w: {k: v for k, v in w.items() if k != "circuit.weights"}, "circuit.weights"),
         (WEIGHTS, lambda w: w | {"typical": w["typical"] * np.nan}, "finite"),
         (WEIGHTS, lambda w: w | {"gate.tau": w["gate.tau"].astype(np.int32)}, "floating point"),
-        (WEIGHTS, lambda w: w | {"tail.hybrid": np.array([1.0, -1.0])}, "calibration of hybrid"),
+        (WEIGHTS, lambda w: w | {"tail.entity.hybrid": np.array([1.0, -1.0, 0.0])}, "calibration of hybrid"),
         (
             WEIGHTS,
-            lambda w: w | {"calibration.twin": w["calibration.twin"][::-1].copy()},
+            lambda w: w | {"calibration.source.twin": w["calibration.source.twin"][::-1].copy()},
             "calibration of twin",
         ),
         (WEIGHTS, lambda w: w | {"twin.weights": np.zeros(99, np.float32)}, "twin.weights"),

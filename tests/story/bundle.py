@@ -24,7 +24,7 @@ from models.bundle import (
     Manifest,
 )
 from models.context.features import NAMES
-from models.heads.calibration import Calibration
+from models.heads.calibration import Calibration, UnitCalibration
 from models.heads.density import DensityMatrices
 from models.int8.onnx_graph import Layer, build
 from models.scores import ScoreName
@@ -62,7 +62,7 @@ def by_feature(values: dict[str, float], otherwise: float = 0.0) -> list[float]:
 def make_bundle(folder: Path) -> Bundle:
     """Written to a folder and loaded from it, as any bundle is."""
     encoder = linear(
-        [by_feature({"severity_rank": 0.1}), by_feature({"unexpected_end": 0.2, "source_silence": 0.02})],
+        [by_feature({"severity_rank": 0.1}), by_feature({"unexpected_end": 0.2, "source_silence": 0.2})],
         [0.0, 0.0],
         "Tanh",
     )
@@ -71,7 +71,8 @@ def make_bundle(folder: Path) -> Bundle:
     }
     weights = {
         "prefilter.weight": np.array(by_feature(dict.fromkeys(TYPICAL, 1.0))),
-        "prefilter.bias": np.zeros(3),
+        "prefilter.bias": np.zeros(5),
+        "prefilter.usual": np.array([[0.0, 1.0], [0.0, 1.0]]),
         "gate.tau": np.full(2, 0.1, np.float32),
         "gate.alpha": np.full(2, 10.0, np.float32),
         "circuit.weights": np.zeros((1, 7), np.float32),
@@ -84,8 +85,10 @@ def make_bundle(folder: Path) -> Bundle:
     manifest = Manifest(
         format=FORMAT, qualm="", features=list(NAMES), wires=2, layers=1, preset="sparse",
         entity_timeout=TIMEOUT, salience_budget=0.02, prefilter_threshold=THRESHOLD, false_alarm_rate=RATE,
-        merges=[], reading={**reading, "source_field": None}, training={}, calibrated_on=NORMAL,
+        merges=[], reading={**reading, "source_field": None}, training={},
+        calibrated_on={"entity": NORMAL, "source": NORMAL},
     )  # fmt: skip
-    calibrations = {name: Calibration(np.array(scores), NORMAL) for name, scores in CALIBRATION.items()}
+    alike = {name: Calibration(np.array(scores), NORMAL) for name, scores in CALIBRATION.items()}
+    calibrations = {name: UnitCalibration(each, each) for name, each in alike.items()}
     models = {ENCODER: encoder, ENCODER_FLOAT: encoder, **readouts}
     return Bundle(manifest, weights, {}, models, calibrations).save(folder)

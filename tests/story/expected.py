@@ -1,8 +1,8 @@
 """Every alert that the story must lead to, worked out from the definitions and from nothing that qualm says.
 
 Features: severity_rank is 3 nats a step from INFO to WARN, ERROR, FATAL. unexpected_end is -log of
-(ends after this template + 1/2) / (occurrences of it + 1). source_silence is the gap times the log of the
-number of events, by the longest gap there was and a second.
+(ends after this template + 1/2) / (occurrences of it + 1). source_silence is the log of the number of events
+times the gap, by the longest gap there was and a second.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from tests.story.bundle import CALIBRATION, NORMAL, THRESHOLD
 from tests.story.events import START
 
 WARN, ERROR, FATAL = 3.0, 6.0, 9.0
-SILENT = (60 - 49) * log(50) / (1 + 1)
+SILENT = log(50) + log((60 - 49) / (1 + 1))
 FIRST_DONE = -log(0.5 / (8 + 1))  # r0, when eight requests were done and none had ended
 NEVER_DONE = -log(0.5 / (9 + 1))  # r8, when nine were accepted and none had ended after that
 
@@ -37,8 +37,15 @@ class Cause:
 
     @property
     def above(self) -> float:
-        """The prefilter's logit, the one feature, less the threshold."""
-        return self.value - THRESHOLD
+        """The prefilter's logit less the threshold."""
+        return self.logit - THRESHOLD
+
+    @property
+    def logit(self) -> float:
+        """The one feature; beyond 5 nats it counts less and less, but for a silence, which is evidence."""
+        if self.kind == "silence":
+            return self.value
+        return self.value if self.value <= 5.0 else 5.0 + 2.0 * log(1.0 + (self.value - 5.0) / 2.0)
 
     @property
     def hybrid(self) -> float:
@@ -49,7 +56,7 @@ class Cause:
 
     @property
     def p_values(self) -> dict[str, float]:
-        scores = {"prefilter": self.value, "twin": self.above - 1.0, "hybrid": self.hybrid}
+        scores = {"prefilter": self.logit, "twin": self.above - 1.0, "hybrid": self.hybrid}
         names = {"prefilter": "prefilter", "twin": "twin", "hybrid": "hybrid_int8"}
         return {
             name: (sum(normal >= score for normal in CALIBRATION[names[name]]) + 1) / (NORMAL + 1)  # type: ignore[index]
@@ -76,7 +83,7 @@ SILENCE = Cause(
     SILENT,
     0.0,
     1,
-    SILENT / 50,
+    SILENT / 5,
     "silence",
 )
 REFUSED = level("api", "ERROR", "payment of <*> EUR refused", ERROR)
@@ -105,19 +112,19 @@ class Told:
 
 #              cause      status    time first last  n  offset example              p    first_offset
 STORY = [
-    Told(SILENCE, "firing", 60, 60, 60, 1, 58, "disk <*> is well", 1 / 20, 58),
+    Told(SILENCE, "firing", 60, 60, 60, 1, 58, "disk <*> is well", 2 / 20, 58),
     Told(REFUSED, "firing", 61, 61, 61, 1, 59, "payment of 0 EUR refused", 2 / 20, 59, "r1"),
     Told(REFUSED, "firing", 62, 61, 62, 2, 60, "payment of 1 EUR refused", 2 / 20, 59, "r1"),
     Told(REFUSED, "firing", 64, 61, 64, 4, 62, "payment of 3 EUR refused", 2 / 20, 59, "r1"),
     Told(SLOW, "firing", 65, 65, 65, 1, 63, "answer took 900 ms", 4 / 20, 63),  # just on the rate
-    Told(MEMORY, "firing", 66, 66, 66, 1, 64, "out of memory", 1 / 20, 64),
+    Told(MEMORY, "firing", 66, 66, 66, 1, 64, "out of memory", 2 / 20, 64),
     Told(DONE, "firing", 111, 111, 111, 1, 79, "request <*> done", 3 / 20, 79, "r0"),
     # The first invoice ends at 112, as unexpected as 2.48 nats: p is 5 / 20, just above the rate.
     Told(ACCEPTED, "firing", 133, 133, 133, 1, 81, "request <*> accepted", 3 / 20, 81, "r8"),
-    Told(SILENCE, "resolved", 160, 60, 60, 1, 58, "disk <*> is well", 1 / 20, 58),
+    Told(SILENCE, "resolved", 160, 60, 60, 1, 58, "disk <*> is well", 2 / 20, 58),
     Told(REFUSED, "resolved", 164, 61, 64, 4, 62, "payment of 3 EUR refused", 2 / 20, 59, "r1"),
     Told(SLOW, "resolved", 165, 65, 65, 1, 63, "answer took 900 ms", 4 / 20, 63),
-    Told(MEMORY, "resolved", 166, 66, 66, 1, 64, "out of memory", 1 / 20, 64),
+    Told(MEMORY, "resolved", 166, 66, 66, 1, 64, "out of memory", 2 / 20, 64),
     Told(DONE, "resolved", 211, 111, 111, 1, 79, "request <*> done", 3 / 20, 79, "r0"),
     Told(ACCEPTED, "resolved", 233, 133, 133, 1, 81, "request <*> accepted", 3 / 20, 81, "r8"),
 ]

@@ -79,12 +79,6 @@ def test_another_service_counts_when_the_request_was_touched() -> None:
     ).found
 
 
-def test_unfinished_request_must_be_named_itself() -> None:
-    planned = [truth("unfinished", "checkout", "req-1")]
-    assert not score([alert(START + 5, "checkout", "sequence", "req-2")], planned).found
-    assert score([alert(START + 5, "checkout", "sequence", "req-1")], planned).found
-
-
 def test_one_fingerprint_counts_once_and_resolved_never() -> None:
     again = [alert(START + t, "payment", "frequency") for t in (9, 5, 7)]
     stray = [alert(START + t, "cart", "frequency") for t in (1, 2)]

@@ -139,20 +139,21 @@ def test_new_message_is_written_only_during_its_incident(service: str) -> None:
     assert not [e for e in run() if start in str(e.body["message"])]
 
 
-def test_unfinished_request_is_one_request_without_its_end() -> None:
+def test_unfinished_requests_are_all_that_reach_the_service_meanwhile() -> None:
     incident = Incident("unfinished", 200.0, 60.0, "checkout")
     events = run(incident)
     (truth,) = truths([incident], DEMO_START)
     touched = [e for e in events if e.incident == 0]
     for event in touched:
         truth.observe(event)
-    assert len(truth.entities) == 1
-    assert touched[-1].service == "checkout"
+    last = {e.trace_id: e for e in touched}
+    assert {e.service for e in last.values()} == {"checkout"}
+    assert all(0 <= e.time - truth.start < 60 for e in last.values())
     assert touched[0].service == "gateway"
-    assert truth.start == touched[-1].time
     ended = Counter(e.trace_id for e in events if e.service == "gateway")
-    open_requests = [t for t, n in ended.items() if t and n < 2]
-    assert open_requests == list(truth.entities), "every other request has its last line"
+    open_requests = {t for t, n in ended.items() if t and n < 2}
+    assert open_requests == truth.entities, "every other request has its last line"
+    assert len(open_requests) > 5
 
 
 def test_latency_jump_slows_only_its_service_and_time() -> None:

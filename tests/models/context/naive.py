@@ -1,5 +1,9 @@
 """What every surprise feature is, in plain Python: the definition that the compiled context has to meet.
 
+But for the evidence of units, which tests/models/context/test_evidence.py works out by hand.
+
+Long because it is all definitions, in one place.
+
 Nothing here is bounded or fast: all that was ever seen stays in dictionaries, under its own name. Figures are
 written out rather than taken from models/, so that a change of one there shows. Times are seconds of event
 time, surprises are nats, -log p. Only what a message consists of is left to the template miner.
@@ -13,7 +17,7 @@ from math import exp, isnan, log, log1p, nan
 from models.context.templates import TemplateMiner
 from schemas.events import Row as Event
 
-CAP = 30.0  # no feature says more than this
+CAP, CAP_EVIDENCE = 30.0, 300.0  # no feature, and no evidence, says more than this
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 
 
@@ -70,35 +74,135 @@ class Usual:
         if self.n < 30:
             return 0.0
         spread = (1.2533 * self.deviation + floor) * (0.15 / 1.85) ** 0.5
-        return min(CAP, ((self.recent - self.centre) / spread) ** 2 / 2.0)
+        return min(CAP_EVIDENCE, ((self.recent - self.centre) / spread) ** 2 / 2.0)
 
 
 class Rate:
     """How often something happens: counts that fade over a minute and over an hour."""
 
-    def __init__(self) -> None:
-        self.minute = self.hour = self.time = self.since = 0.0
-        self.usual = Usual()
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.times: list[float] = []
+        self.taught: list[float] = []  # those that say how often it usually happens
 
-    def burst(self, now: float, rates_since: float) -> float:
-        """Robust z of log(events of the last minute / those of a minute of the last hour), if above 0.
+    def faded(self, times: list[float], now: float, over: float) -> float:
+        return sum(exp(-(now - time) / over) for time in times)
 
-        Rates start afresh at a restart of the stream, and then have to settle for two minutes.
-        """
-        if self.since < rates_since or self.time == 0.0:
-            self.minute = self.hour = 0.0
-            self.time = self.since = max(now, rates_since)
-        passed = max(0.0, now - self.time)
-        self.time = max(now, self.time)
-        self.minute = self.minute * exp(-passed / MINUTE)
-        self.hour = self.hour * exp(-passed / HOUR)
+    def expected(self, now: float, rates_since: float) -> float:
+        """How many there would be in the last minute, by the hour before it."""
         age = max(MINUTE, now - rates_since)
-        usual = 0.5 + self.hour * MINUTE / (HOUR * (1.0 - exp(-age / HOUR)))  # of as much as passed of it
-        self.minute += 1.0
-        self.hour += 1.0
-        ratio = log((self.minute + 1.0) / (usual + 1.0))
-        z = self.usual.z(ratio, floor=0.3)
-        return z if ratio > 0.0 and age > 2.0 * MINUTE else 0.0
+        seconds = HOUR * (1.0 - exp(-age / HOUR)) - MINUTE * (1.0 - exp(-age / MINUTE))
+        before = self.faded(self.taught, now, HOUR) - self.faded(self.times, now, MINUTE)
+        return (max(0.0, before) + 0.5) * MINUTE / seconds
+
+    def count(self, now: float) -> float:
+        return self.faded(self.times, now, MINUTE)
+
+
+def surprise_of_count(count: float, expected: float) -> float:
+    """Half the deviance of a negative binomial count with a dispersion of 10, if it is above the expected."""
+    if count <= expected:
+        return 0.0
+    return count * log(count / expected) - (count + 10.0) * log((count + 10.0) / (expected + 10.0))
+
+
+def usual_of(values: list[float]) -> tuple[float, float]:
+    """Median, and as much as makes a value rarer by a factor of e, for the furthest quarter of the values.
+
+    It is the least spread, of at least 1, by which no value is rarer than the share of those as high says.
+    """
+    ascending = sorted(values)
+    centre = ascending[len(values) // 2]
+    highest = ascending[::-1][: len(values) // 4]
+    shares = [(rank + 1.0) / (len(values) + 1.0) for rank in range(len(highest))]
+    return centre, max([1.0, *((v - centre) / log(0.5 / s) for v, s in zip(highest, shares, strict=True))])
+
+
+class Evidence:
+    """What is unusual about a source over the last minute: rates of its lines, and shifts of its numbers."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now  # up to when it has faded
+        self.minute = 0.0
+        self.added: dict[Hashable, tuple[str, float, float]] = {}  # kind, nats, when
+        self.rates: dict[Hashable, Rate] = {}
+        self.peak = {"source_rates": 0.0, "source_shifts": 0.0}
+        self.peaks: dict[str, list[float]] = {"source_rates": [], "source_shifts": []}
+        self.shown = 0.0
+        self.suspected = 0.0  # since when
+        self.outdated = 0
+
+    def raw(self, kind: str) -> float:
+        return sum(
+            nats * exp(-(self.now - when) / MINUTE) for of, nats, when in self.added.values() if of == kind
+        )
+
+    def beyond(self, kind: str, value: float) -> float:
+        """Nats beyond what was usual in the last 64 minutes, of five or more."""
+        peaks = self.peaks[kind]
+        if len(peaks) < 5:
+            return 0.0
+        centre, spread = usual_of(peaks[-64:])
+        return max(0.0, (value - centre) / spread)
+
+    def total(self, values: dict[str, float]) -> float:
+        return sum(self.beyond(kind, value) for kind, value in values.items())
+
+    def values(self) -> dict[str, float]:
+        return {kind: self.raw(kind) for kind in self.peak}
+
+    def advance(self, now: float) -> None:
+        self.now = max(now, self.now)
+        minute = self.now // MINUTE
+        if minute == self.minute:
+            return
+        if self.minute:
+            self.learn()
+        self.minute, self.peak = minute, dict.fromkeys(self.peak, 0.0)
+        self.shown = min(self.shown, self.total(self.values()))
+
+    def learn(self) -> None:
+        suspicious = self.total(self.peak) >= 7.0
+        if not suspicious:
+            self.suspected = 0.0
+        elif not self.suspected:
+            self.suspected = self.now
+        if suspicious and len(self.peaks["source_rates"]) >= 60 and self.now - self.suspected < DAY:
+            return
+        for kind, peak in self.peak.items():
+            self.peaks[kind].append(peak)
+
+    def count(self, item: Hashable, rates_since: float) -> None:
+        rate = self.rates.get(item)
+        if rate is None or rate.since < rates_since:
+            if item in self.added:  # what it has added goes on to fade
+                self.outdated += 1
+                self.added["outdated", self.outdated] = self.added.pop(item)
+            rate = self.rates[item] = Rate(max(self.now, rates_since))
+        expected = rate.expected(self.now, rates_since)
+        rate.times.append(self.now)
+        nats = surprise_of_count(rate.count(self.now), expected)
+        self.added[item] = ("source_rates", nats, self.now)
+        under_suspicion = (
+            len(self.peaks["source_rates"]) >= 60
+            and self.total(self.values()) >= 7.0
+            and (not self.suspected or self.now - self.suspected < DAY)
+        )
+        if nats < 1.0 or not under_suspicion:
+            rate.taught.append(self.now)
+
+    def shift(self, slot: Hashable, nats: float) -> None:
+        self.added[slot] = ("source_shifts", nats, self.now)
+
+    def grown(self) -> dict[str, float]:
+        """Evidence beyond the usual, if it has grown by a nat and a tenth since it was shown last."""
+        values = self.values()
+        self.peak = {kind: max(peak, values[kind]) for kind, peak in self.peak.items()}
+        total = self.total(values)
+        if total < self.shown + max(1.0, 0.1 * self.shown):
+            return {}
+        self.shown = total
+        return {kind: min(CAP_EVIDENCE, self.beyond(kind, value)) for kind, value in values.items()}
 
 
 @dataclass
@@ -106,12 +210,12 @@ class Template:
     first_seen: float
     shown: int = 0  # how often an entity showed it
     ends: int = 0  # how often it was the last one of an entity
-    reached: Counter[int] = field(default_factory=Counter)  # how many entities have shown it so often
 
 
 @dataclass
 class Source:
     last: float  # time of its last event
+    evidence: Evidence
     previous: str = ""  # template of that
     events: int = 0
     longest_gap: float = 0.0
@@ -128,23 +232,14 @@ class Entity:
     source: str = ""
     severity: int = 0
     episode: int = 0  # it has ended so often
-    counts: Counter[str] = field(default_factory=Counter)  # of its first 16 templates
-
-
-@dataclass
-class Kind:
-    """Entities that began alike and have ended as often: they should go alike."""
-
-    ended: int = 0
-    # for its first 24 templates, how many entities showed each 1, 2, 3, 4, and 5 times or more
-    counts: dict[str, Counter[int]] = field(default_factory=dict)
+    templates: set[str] = field(default_factory=set)
 
 
 @dataclass
 class Row:
-    """Features of an event, or of an entity that ended or a source that fell silent; others are 0."""
+    """Features of an event, an entity that ended, or a source that fell silent or is unusual; else 0."""
 
-    trigger: str  # "event", "end" or "silence"
+    trigger: str  # "event", "end", "silence" or "source"
     event: int  # index of the event, or of the one whose time brought the row
     time: float
     watermark: float
@@ -162,8 +257,6 @@ class Context:
         self.entity_timeout = entity_timeout
         self.surprise: defaultdict[Hashable, Surprise] = defaultdict(Surprise)
         self.usual: defaultdict[Hashable, Usual] = defaultdict(Usual)
-        self.rates: defaultdict[Hashable, Rate] = defaultdict(Rate)
-        self.kinds: defaultdict[Hashable, Kind] = defaultdict(Kind)
         self.templates: dict[str, Template] = {}
         self.sources: dict[str, Source] = {}
         self.entities: dict[str, Entity] = {}
@@ -183,10 +276,12 @@ class Context:
             parameters = zip(shapes.values[i].tolist(), shapes.numbers[i], shapes.measured[i], strict=True)
             x = self.template_features(template, [word for word in shapes.words[i].tolist() if word], now)
             x |= self.source_features(source, template, severity, now)
-            x |= self.parameter_features(template, [p for p in parameters if p[0]], attributes or {})
+            x |= self.parameter_features(source, template, [p for p in parameters if p[0]], attributes or {})
             x |= self.entity_features(entity, source, template, severity, now) if entity else {}
             watermark = now if isnan(self.watermark) else self.watermark
             yield Row("event", i, now, watermark, template, source, severity, entity, x)
+            if grown := self.sources[source].evidence.grown():
+                yield Row("source", i, now, watermark, template, source, severity, "", grown)
 
     def advance(self, time: float) -> float:
         """Time to take for an event, which the watermark follows.
@@ -213,22 +308,21 @@ class Context:
             "template_overall": self.surprise["template"](template),
             "template_age": nats((age + MINUTE) / (stream_age + MINUTE)),
             "rarest_word": max([self.surprise["word"](word) for word in words], default=0.0),
-            "template_burst": self.rates["template", template].burst(now, self.rates_since),
         }
 
     def source_features(self, name: str, template: str, severity: int, now: float) -> dict[str, float]:
-        source = self.sources.setdefault(name, Source(now))
+        source = self.sources.setdefault(name, Source(now, Evidence(now)))
         rank = (severity >= 13) + (severity >= 17) + (severity >= 21)  # INFO or less, WARN, ERROR, FATAL
         x = {
             "template_in_source": self.surprise["source", name](template),
-            "source_burst": self.rates["source", name].burst(now, self.rates_since),
             "severity_rank": 3.0 * rank,
             "severity_in_source": self.surprise["severity", name](rank),
         }
         if source.events:
             x["source_transition"] = self.surprise["source after", name, source.previous](template)
-        if rank >= 2:
-            x["error_burst"] = self.rates["errors", name].burst(now, self.rates_since)
+        source.evidence.advance(now)
+        for item in ("template", template), "event", *(["error"] if rank >= 2 else []):
+            source.evidence.count(item, self.rates_since)
         if not source.silent:  # else the gap was no usual one
             source.longest_gap = max(now - source.last, 0.9995 * source.longest_gap)
         source.silent, source.previous = False, template
@@ -237,22 +331,27 @@ class Context:
         return x
 
     def parameter_features(
-        self, template: str, parameters: list[tuple[int, float, bool]], attributes: dict[str, float]
+        self,
+        source: str,
+        template: str,
+        parameters: list[tuple[int, float, bool]],
+        attributes: dict[str, float],
     ) -> dict[str, float]:
         """Parameters are values, numbers (NaN for none), and whether these measure; attributes always do."""
-        outlier, shift, new = [0.0], [0.0], [0.0]
+        outlier, new = [0.0], [0.0]
         slots = [(place, number, measured) for place, (_, number, measured) in enumerate(parameters)]
         for slot, number, measured in [*slots, *((name, value, True) for name, value in attributes.items())]:
             if not isnan(number):
                 usual = self.usual["number", template, slot]
                 outlier.append(usual.z(log1p(number) if number >= 0.0 else -log1p(-number), floor=0.1))
-                shift.append(usual.shift(floor=0.1) if measured else 0.0)
+                if measured:
+                    self.sources[source].evidence.shift((template, slot), usual.shift(floor=0.1))
         for slot, (value, _, _) in enumerate(parameters):
             surprise = self.surprise["value", template, slot]
             total, distinct = surprise.seen.total(), len(surprise.seen)
             if total < 32 or distinct < 0.2 * total:  # else an identifier, of which none is news
                 new.append(surprise(value))
-        return {"parameter_outlier": max(outlier), "parameter_shift": max(shift), "parameter_new": max(new)}
+        return {"parameter_outlier": max(outlier), "parameter_new": max(new)}
 
     def entity_features(
         self, name: str, source: str, template: str, severity: int, now: float
@@ -265,15 +364,8 @@ class Context:
         if name in self.waiting:  # else the pause has counted as an end
             gap = log(max(0.0, now - entity.last) + 0.01)
             x["entity_gap"] = self.usual["gap", entity.previous, template].z(gap, floor=0.5)
-        known = self.templates[template]
-        known.shown += 1
-        if template in entity.counts or len(entity.counts) < 16:
-            entity.counts[template] += 1
-            count = entity.counts[template]
-            if count in (1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64, 128):
-                if count > 1 and known.reached[1]:
-                    x["entity_repeats"] = nats((known.reached[count] + 0.5) / (known.reached[1] + 1.0))
-                known.reached[count] += 1
+        self.templates[template].shown += 1
+        entity.templates.add(template)
         entity.previous, entity.source = template, source
         entity.last, entity.severity = max(now, entity.last), max(severity, entity.severity)
         self.waiting.pop(name, None)
@@ -290,32 +382,22 @@ class Context:
             template, source, severity = entity.previous, entity.source, entity.severity
             x = self.end_features(entity)
             yield Row("end", event, time, self.watermark, template, source, severity, entity.name, x)
+            evidence = self.sources[source].evidence
+            evidence.advance(time)
+            evidence.count(("ends", template), self.rates_since)
+            if grown := evidence.grown():
+                yield Row("source", event, time, self.watermark, template, source, severity, "", grown)
 
     def end_features(self, entity: Entity) -> dict[str, float]:
         template = self.templates[entity.previous]
         name = (entity.first_template, min(entity.episode, 3))
-        kind = self.kinds[name]
-        missing = surprise = 0.0  # sums of -log p over the templates, as if each came by itself
-        for known, counts in kind.counts.items():
-            count, absent = min(5, entity.counts[known]), max(0, kind.ended - counts.total())
-            surprise -= log(((counts[count] if count else absent) + 0.5) / (kind.ended + 3.0))
-            missing += 0.0 if count else nats((absent + 0.5) / (kind.ended + 1.0))
-        for shown, count in entity.counts.items():
-            if shown not in kind.counts and len(kind.counts) < 24:
-                kind.counts[shown] = Counter()
-                surprise += log(kind.ended + 3.0)
-            if shown in kind.counts:
-                kind.counts[shown][min(5, count)] += 1
         x = {
             "unexpected_end": nats((template.ends + 0.5) / (template.shown + 1.0)),
-            "missing_templates": min(CAP, missing),
-            "entity_counts": self.usual["counts", name].z(surprise, floor=1.0),
-            "entity_path": self.surprise["path", name](frozenset(entity.counts)),
+            "entity_path": self.surprise["path", name](frozenset(entity.templates)),
         }
         duration = log(entity.last - entity.first + 0.1)
         x["entity_duration"] = self.usual["duration", name].z(duration, floor=0.5)
         template.ends += 1
-        kind.ended += 1
         entity.episode += 1
         return x
 
@@ -338,6 +420,6 @@ class Context:
                     due = min(due, source.last + 4.0 * usual)
                     continue
                 source.silent = True
-                x = {"source_silence": min(CAP, gap * log(min(source.events, 1000)) / usual)}
+                x = {"source_silence": log(min(source.events, 1000)) + log(gap / usual)}
                 yield Row("silence", event, self.watermark, self.watermark, source.previous, name, 0, "", x)
             self.silences_due = max(due, self.watermark + 1.0)

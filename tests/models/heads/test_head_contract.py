@@ -91,9 +91,10 @@ def test_shapes_that_do_not_fit_are_refused(name: ScoreName) -> None:
 
 @heads
 def test_p_values_are_shares_of_normal_events_and_fall_as_the_score_rises(name: ScoreName) -> None:
-    p = BUNDLE.calibrations[name].p_values(np.linspace(-50.0, 50.0, 500))
-    assert ((p > 0.0) & (p <= 1.0)).all()
-    assert (np.diff(p) <= 0.0).all()
+    for of_entity in (False, True):
+        p = BUNDLE.calibrations[name].p_values(np.linspace(-50.0, 50.0, 500), np.full(500, of_entity))
+        assert ((p > 0.0) & (p <= 1.0)).all()
+        assert (np.diff(p) <= 0.0).all()
     by_hand = Calibration(np.array(CALIBRATION[name]), NORMAL)
     for score in (*CALIBRATION[name], min(CALIBRATION[name]) + 0.01, 99.0):
         reached = sum(normal >= score for normal in CALIBRATION[name])
@@ -125,6 +126,6 @@ def test_scores_by_hand(tmp_path: Path) -> None:
 def test_a_bundle_without_a_head_is_refused(name: ScoreName, tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path / "whole")
     calibrations = {each: bundle.calibrations[each] for each in ScoreName if each != name}
-    weights = {key: array for key, array in bundle.weights.items() if key != f"calibration.{name}"}
-    with pytest.raises(BundleError, match=f"calibration.{name}"):
+    weights = {key: array for key, array in bundle.weights.items() if key != f"calibration.entity.{name}"}
+    with pytest.raises(BundleError, match=f"calibration.entity.{name}"):
         replace(bundle, calibrations=calibrations, weights=weights).save(tmp_path / "less")

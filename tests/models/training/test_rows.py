@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.context.context import Names, Rows
-from models.context.kernel import ENTITY_END, EVENT, NAME_BYTES, SILENCE
+from models.context.context import Context, Names, Rows
+from models.context.kernel import ENTITY_END, EVENT, SILENCE
+from models.context.tables import NAME_BYTES
+from models.context.templates import TemplateMiner
 from models.labels import Labels
 from models.options import TrainingOptions
 from models.training import rows as training_rows
@@ -15,12 +17,13 @@ from models.training.faults import Faulty
 from models.training.rows import (
     TrainingRows,
     _fault_bags,
+    _labelled,
     _labelled_bags,
     _row_bags,
-    _units,
     build,
     chunks,
     fill_times,
+    units,
 )
 from schemas.events import EventBatch
 from schemas.formats.options import ReadOptions
@@ -42,6 +45,11 @@ def after_pauses(*pauses: float) -> EventBatch:
 def numbered(count: int) -> NDArray[np.float32]:
     """Features (count, 1) that say which row they are of."""
     return np.arange(count, dtype=np.float32)[:, None]
+
+
+def none(count: int) -> NDArray[np.bool_]:
+    """No row is of an entity."""
+    return np.zeros(count, bool)
 
 
 def triggers(count: int) -> NDArray[np.int8]:
@@ -102,10 +110,10 @@ def test_chunks_are_all_events_in_order() -> None:
 
 def test_units_are_the_labelled_entities() -> None:
     names: Names = [("s", "a"), ("s", "b"), ("t", "a"), ("s", "nobody"), ("s", ""), ("s", "c")]
-    unit, truth = _units(names, np.zeros(6), Labels({"c": True, "b": True, "a": False, "unseen": True}))
+    unit, truth = _labelled(names, np.zeros(6), Labels({"c": True, "b": True, "a": False, "unseen": True}))
     assert unit.tolist() == [0, 1, 0, -1, -1, 2]
     assert truth.tolist() == [False, True, True]
-    unit, truth = _units(names, np.zeros(6), None)
+    unit, truth = _labelled(names, np.zeros(6), None)
     assert unit.tolist() == [-1] * 6
     assert len(truth) == 0
 
@@ -113,9 +121,16 @@ def test_units_are_the_labelled_entities() -> None:
 def test_units_are_sources_inside_and_outside_their_intervals() -> None:
     labels = Labels(intervals={"s": [(10.0, 20.0), (40.0, 50.0)]})
     names: Names = [("s", "x"), ("s", "y"), ("s", "x"), ("s", ""), ("t", "x"), ("s", "")]
-    unit, truth = _units(names, np.array([9.0, 10.0, 20.0, 20.5, 15.0, 45.0]), labels)
+    unit, truth = _labelled(names, np.array([9.0, 10.0, 20.0, 20.5, 15.0, 45.0]), labels)
     assert unit.tolist() == [0, 1, 1, 0, 2, 1]
     assert truth.tolist() == [False, True, False]
+
+
+def test_a_unit_is_an_entity_else_a_source_over_a_minute() -> None:
+    names: Names = [("s", "a"), ("t", "a"), ("s", ""), ("s", ""), ("s", ""), ("t", ""), ("s", "b")]
+    unit, of_entity = units(names, np.array([0.0, 500.0, 59.9, 0.0, 60.0, 60.0, 60.0]))
+    assert unit.tolist() == [0, 0, 1, 1, 2, 3, 4]
+    assert of_entity.tolist() == [True, False, False, False, True]
 
 
 # ---- bags ----
@@ -123,18 +138,19 @@ def test_units_are_sources_inside_and_outside_their_intervals() -> None:
 
 def test_bags_are_numbered_from_0_and_keep_the_order_of_their_rows() -> None:
     kind = np.array([0, 1, 2, 0, 1, 2], np.int8)
-    made = bags_of(numbered(6), kind, np.array([5, -1, 2, 5, 2, -1]))
+    made = bags_of(numbered(6), kind, kind == 2, np.array([5, -1, 2, 5, 2, -1]))
     assert made.x[:, 0].tolist() == [2, 4, 0, 3]
     assert made.trigger.tolist() == [2, 1, 0, 0]
+    assert made.of_entity.tolist() == [True, False, False, False]
     assert made.bag.tolist() == [0, 0, 1, 1]
     assert made.weight.tolist() == [1.0, 1.0]
     assert len(made) == 2
-    assert len(bags_of(numbered(2), triggers(2), np.array([-1, -1]))) == 0
+    assert len(bags_of(numbered(2), triggers(2), none(2), np.array([-1, -1]))) == 0
 
 
 def test_joined_bags_are_numbered_on() -> None:
-    one = bags_of(numbered(3), triggers(3), np.array([0, 0, 1]))
-    other = Bags(numbered(2) + 10, triggers(2), np.array([0, 1]), np.array([0.5, 0.25]))
+    one = bags_of(numbered(3), triggers(3), none(3), np.array([0, 0, 1]))
+    other = Bags(numbered(2) + 10, triggers(2), none(2), np.array([0, 1]), np.array([0.5, 0.25]))
     both = joined(one, other)
     assert both.x[:, 0].tolist() == [0, 1, 2, 10, 11]
     assert both.bag.tolist() == [0, 0, 1, 2, 3]
@@ -144,7 +160,7 @@ def test_joined_bags_are_numbered_on() -> None:
 def test_a_labelled_bag_is_the_usable_rows_of_an_entity_at_fault() -> None:
     unit, truth = np.array([0, 1, 2, 1, -1, 2, 1]), np.array([False, True, True])
     usable = np.array([True, True, True, True, True, True, False])
-    made = _labelled_bags(numbered(7), triggers(7), unit, truth, usable)
+    made = _labelled_bags(numbered(7), triggers(7), none(7), unit, truth, usable)
     assert made.x[:, 0].tolist() == [1, 3, 2, 5]
     assert made.bag.tolist() == [0, 0, 1, 1]
 
@@ -156,8 +172,8 @@ def rows(*of: tuple[int, float, int]) -> Rows:
     return Rows(
         x=numbered(n), trigger=np.array(trigger, np.int8), event=np.array(event, np.int64),
         time=np.array(time), watermark=np.array(time), template=np.zeros(n, np.uint64),
-        source=np.zeros(n, np.uint64), severity=np.zeros(n, np.int64),
-        names=np.zeros((n, NAME_BYTES), np.uint8),
+        source=np.zeros(n, np.uint64), severity=np.zeros(n, np.int64), of_entity=none(n),
+        names=np.zeros((n, NAME_BYTES), np.uint8), line=np.zeros(n),
     )  # fmt: skip
 
 
@@ -184,10 +200,14 @@ def test_events_are_counted_on_from_batch_to_batch(monkeypatch: pytest.MonkeyPat
     assert _row_bags(faulty, [("s", "")] * 4, parts).tolist() == [-1, 0, 1, -1]
 
 
+def fresh() -> Context:
+    return Context(TemplateMiner(), 300.0)
+
+
 def test_faults_of_the_later_part_teach_nothing() -> None:
     events = spoken([START + i for i in range(600)])
     made = [
-        len(_fault_bags(events, [], 300.0, 0, cut, lambda *_: None))
+        len(_fault_bags(fresh, events, 0, cut, lambda *_: None))
         for cut in (START, START + 300.0, START + 1e6)
     ]
     assert made[0] == 0
@@ -213,7 +233,8 @@ def test_rows_are_split_by_time_and_the_first_are_left_out() -> None:
     made = built(None)
     assert len(made.x) == 600
     assert where(made.normal_fit) == list(range(60, 450))
-    assert where(made.normal_calibration) == where(made.calibration) == list(range(450, 600))
+    assert where(made.calibration) == list(range(450, 600))
+    assert where(made.normal) == list(range(60, 600))
     assert made.summary["calibrated_from"] == START + 450.0
     assert (made.summary["from"], made.summary["to"]) == (START, START + 599.0)
     assert (made.bags_fit.weight == 1.0).all()
@@ -227,7 +248,7 @@ def test_labels_make_the_rows_normal_or_positive_in_their_own_part(cold: bool) -
     made = built(Labels(intervals={"s": [(START + first, START + last) for first, last in times]}), cold)
     young = 0 if cold else 60
     assert where(made.normal_fit) == [row for row in range(young, 450) if row not in bad]
-    assert where(made.normal_calibration) == [row for row in range(450, 600) if row not in bad]
+    assert where(made.normal) == [row for row in range(young, 600) if row not in bad]
     bags = made.bags_fit
     taught = [row for row in bad if young <= row < 450]
     assert (bags.x[bags.bag == 0] == made.x[taught]).all()
@@ -248,7 +269,9 @@ def test_rows_hold_what_training_and_the_bundle_need_of_the_events() -> None:
         events, None, ReadOptions("json"), TrainingOptions(), lambda *told: stages.append(told)
     )  # fmt: skip
     assert made.trigger.tolist() == [EVENT] * 600
-    assert made.unit.tolist() == [-1] * 600
+    assert made.labelled.tolist() == [-1] * 600
+    assert made.of_entity.tolist() == [False] * 11  # the source over each minute that has begun
+    assert (made.unit == np.floor((START + np.arange(600)) / 60.0) - START // 60.0).all()
     assert made.truth.dtype == bool
     assert made.truth.tolist() == []
     assert made.entity_timeout == 300.0  # too few pauses to say
@@ -260,10 +283,13 @@ def test_rows_hold_what_training_and_the_bundle_need_of_the_events() -> None:
         "bags": len(made.bags_fit),
     }  # fmt: skip
     assert [stage for stage, done, _ in stages if done] == [
+        "units",
+        "what they lack",
+        "evidence",
         "features",
         *(f"faults {i}/6" for i in range(1, 7)),
     ]
-    assert stages[0] == ("features", 600, 600)
+    assert stages[3] == ("features", 600, 600)
 
 
 def test_five_hundred_events_are_enough_and_one_less_is_not() -> None:
@@ -287,7 +313,7 @@ def test_long_input_keeps_the_name_of_every_row(monkeypatch: pytest.MonkeyPatch)
         events, labels, ReadOptions(), TrainingOptions(),
         lambda stage, count, _: done.append(count) if stage == "features" else None,
     )  # fmt: skip
-    events_only = made.unit[made.trigger == EVENT]
+    events_only = made.labelled[made.trigger == EVENT]
     assert events_only.tolist() == [0] * 5500 + [1] * 1500 + [2] * 5000
     assert made.truth.tolist() == [False, True, False]
     assert made.truth.dtype == bool
@@ -296,5 +322,5 @@ def test_long_input_keeps_the_name_of_every_row(monkeypatch: pytest.MonkeyPatch)
 
 def test_other_seeds_write_other_faults() -> None:
     events = spoken([START + i for i in range(600)])
-    made = [_fault_bags(events, [], 300.0, seed, START + 1e6, lambda *_: None) for seed in (0, 0, 1)]
+    made = [_fault_bags(fresh, events, seed, START + 1e6, lambda *_: None) for seed in (0, 0, 1)]
     assert made[0].x.tobytes() == made[1].x.tobytes() != made[2].x.tobytes()

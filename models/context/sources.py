@@ -1,0 +1,185 @@
+"""Evidence of sources, compiled: what is unusual about a source over the last minute, in nats.
+
+A source is judged over a short while, with or without entities. Evidence fades by 1/e in a minute, and adds
+up:
+
+- rates: over its templates, its errors, and all of its events, how surprising it is that there were so many
+  in the last minute, given those of the hour before: half the deviance of a negative binomial count
+  (McCullagh & Nelder, Generalized Linear Models, 1989), as log lines come in clumps;
+- shifts: over the slots of measured numbers, z^2 / 2 of the mean of the last values.
+
+As with units, what is usual is learnt from the source's own last minutes, and nats are counted beyond that. A
+source under suspicion teaches neither what is usual nor how often that happens which makes it suspicious,
+until it was so for a day.
+"""
+
+from math import exp, log
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.context.evidence import DAY, STEP, STEP_SHARE, SUSPICION, cover
+from models.context.line import LEAST_SPREAD, Line, nats, weighed
+from models.context.tables import MINUTES, SOURCE_EVIDENCE, TAG_RATE, Records, State, mix, slot_of
+from models.jit import jit
+
+RATES, SHIFTS, LINE = range(SOURCE_EVIDENCE + 1)
+SHORT: Final = 60.0  # s, the while over which a source is judged
+LONG: Final = 3600.0  # s, what that is compared with
+CLUMPING: Final = 10.0  # of counts: their rate varies by about 1 / sqrt(CLUMPING) of itself
+LEAST_MINUTES: Final = 5  # of a source, with events, that say what is usual at all
+KNOWN_MINUTES: Final = 60  # after which suspicious ones are learnt apart
+NO_LINE: Final = -1e18  # what the highest of no rows says; tables hold finite numbers
+SLIGHT: Final = 1.0  # nats: what adds less to a source under suspicion is learnt all the same
+
+
+@jit
+def surprise_of_count(count: float, expected: float) -> float:
+    """Half the deviance of a count above what is expected of it, nats; 0 below."""
+    if count <= expected:
+        return 0.0
+    clumped: float = (count + CLUMPING) * log((count + CLUMPING) / (expected + CLUMPING))
+    return count * log(count / expected) - clumped
+
+
+@jit
+def advance(source: Records, now: float, line_known: bool) -> None:
+    """Let a source's evidence fade; when its minute is over, its highest evidence is learnt as usual."""
+    passed = max(0.0, now - source.weighed)
+    source.weighed = max(now, source.weighed)
+    for k in range(SOURCE_EVIDENCE):
+        source.evidence[k] *= exp(-passed / SHORT)
+    minute = source.weighed // SHORT
+    if minute == source.minute:
+        return
+    if source.minute != 0.0:
+        _learn_minute(source, line_known)
+    source.minute = minute
+    source.peak[:] = 0.0
+    source.peak[LINE] = NO_LINE
+    source.shown = min(source.shown, suspicion(source))
+
+
+@jit
+def _learn_minute(source: Records, line_known: bool) -> None:
+    suspicious = _suspicion(source, source.peak) >= SUSPICION
+    if not suspicious:
+        source.suspected = 0.0
+    elif source.suspected == 0.0:
+        source.suspected = source.weighed
+    if suspicious and source.minutes >= KNOWN_MINUTES and source.weighed - source.suspected < DAY:
+        return
+    source.recent[source.minutes % MINUTES, :LINE] = source.peak[:LINE]
+    source.minutes += 1
+    if source.minutes >= LEAST_MINUTES:
+        _settle(source, RATES, source.minutes, 1.0)
+        _settle(source, SHIFTS, source.minutes, 1.0)
+    if line_known and source.peak[LINE] > NO_LINE:
+        source.recent[source.lines % MINUTES, LINE] = source.peak[LINE]
+        source.lines += 1
+        if source.lines >= LEAST_MINUTES:
+            _settle(source, LINE, source.lines, LEAST_SPREAD)
+
+
+@jit
+def _settle(source: Records, k: int, minutes: int, least: float) -> None:
+    values = np.sort(source.recent[: min(minutes, MINUTES), k].astype(np.float64))
+    source.centre[k], source.spread[k] = cover(values, 0.0, least)
+
+
+@jit
+def line_nats(source: Records, line: Line, x: NDArray[np.float32], trigger: int) -> float:
+    """What a row without an entity says by itself beyond what is usual of its source over a minute."""
+    said = weighed(line, x, trigger)
+    source.peak[LINE] = max(source.peak[LINE], said)
+    if source.lines < LEAST_MINUTES:
+        return nats(said, line.usual[0, 0], line.usual[0, 1])
+    return nats(said, source.centre[LINE], source.spread[LINE])
+
+
+@jit
+def _suspicion(source: Records, evidence: Records) -> float:
+    total = 0.0
+    for k in range(SOURCE_EVIDENCE):
+        total += calibrated(source, evidence, k)
+    return total
+
+
+@jit
+def calibrated(source: Records, evidence: Records, k: int) -> float:
+    """Evidence beyond what is usual of the source, in nats; 0 while nothing is known to be usual."""
+    if source.minutes < LEAST_MINUTES:
+        return 0.0
+    beyond: float = max(0.0, (evidence[k] - source.centre[k]) / source.spread[k])
+    return beyond
+
+
+@jit
+def suspicion(source: Records) -> float:
+    """All evidence of a source now, beyond what is usual, nats."""
+    return _suspicion(source, source.evidence)
+
+
+@jit
+def _apart(source: Records, added: float) -> bool:
+    """Whether what adds so much to a source is not to be learnt, as the source is under suspicion."""
+    if added < SLIGHT or source.minutes < KNOWN_MINUTES or suspicion(source) < SUSPICION:
+        return False
+    return bool(source.suspected == 0.0 or source.weighed - source.suspected < DAY)
+
+
+@jit
+def _contribute(source: Records, row: Records, k: int, added: float, passed: float) -> None:
+    """What one item now adds to the evidence, in place of what is left of what it added before."""
+    source.evidence[k] = max(0.0, source.evidence[k] + added - row.nats * exp(-passed / SHORT))
+    row.nats = added
+
+
+@jit
+def count(state: State, source: Records, item: np.uint64) -> None:
+    """One more event of a source, up to which its evidence has faded, that is this."""
+    clock, now = state.clock[0], source.weighed
+    slot, fresh = slot_of(state.rates, mix(mix(source.key, item), TAG_RATE), clock)
+    row = state.rates[slot]
+    if fresh or row.since < clock.rates_since:
+        row.short = row.long = row.nats = 0.0
+        row.since = max(now, clock.rates_since)
+        row.time = now
+    passed = now - row.time
+    row.time = now
+    row.short *= exp(-passed / SHORT)
+    row.long *= exp(-passed / LONG)
+    age = max(SHORT, now - clock.rates_since)
+    before = LONG * (1.0 - exp(-age / LONG)) - SHORT * (1.0 - exp(-age / SHORT))  # s, without the last minute
+    expected = (max(0.0, row.long - row.short) + 0.5) * SHORT / before
+    row.short += 1.0
+    surprise = surprise_of_count(row.short, expected)
+    _contribute(source, row, RATES, surprise, passed)
+    if not _apart(source, surprise):
+        row.long += 1.0
+
+
+@jit
+def shift(state: State, source: Records, slot_key: np.uint64, surprise: float) -> None:
+    """How far the mean of the last numbers of a slot has shifted, nats."""
+    slot, fresh = slot_of(state.rates, mix(source.key, slot_key), state.clock[0])
+    row = state.rates[slot]
+    if fresh:
+        row.short = row.long = row.nats = row.since = 0.0
+        row.time = source.weighed
+    passed = source.weighed - row.time
+    row.time = source.weighed
+    _contribute(source, row, SHIFTS, surprise, passed)
+
+
+@jit
+def weigh(source: Records) -> bool:
+    """After an event: whether the evidence has grown by a step since it was shown; then it is shown."""
+    for k in range(SOURCE_EVIDENCE):
+        source.peak[k] = max(source.peak[k], source.evidence[k])
+    total = suspicion(source)
+    if total < source.shown + max(STEP, STEP_SHARE * source.shown):
+        return False
+    source.shown = total
+    return True
