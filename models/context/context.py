@@ -76,8 +76,10 @@ def _empty_state() -> State:
         np.zeros(MOMENTS, tables.MOMENT),
         np.zeros(TEMPLATES, tables.TEMPLATE),
         np.zeros(SOURCES, tables.SOURCE),
+        np.zeros(SOURCES, np.int32),
         np.zeros(RATES, tables.RATE),
         np.zeros(SHARES, tables.SHARE),
+        np.zeros(SHARES, np.uint64),
         np.zeros(KINDS, tables.KIND),
         np.zeros(ENTITIES, tables.ENTITY),
         older,
@@ -326,10 +328,14 @@ class Context:
             if len(slots) and (slots.min() < 0 or slots.max() >= len(table)):
                 raise ValueError(f"context table {name} does not fit")
             table[slots] = _records(name, records, table.dtype)
+        self.state.share_kinds[:] = self.state.shares["kind"]
         clock = arrays.get("clock")
         if clock is None or clock.dtype != np.uint8 or clock.shape != (tables.CLOCK.itemsize,):
             raise ValueError("context clock is missing or of another version")
         self.state.clock[:] = _records("clock", clock.reshape(1, -1), tables.CLOCK)
+        speakers = np.flatnonzero(self.state.sources["key"])
+        self.state.speakers[: len(speakers)] = speakers
+        self.state.clock["speakers"] = len(speakers)
 
     def _resume(self, time: float) -> None:
         if self._resumed_at is None or not isfinite(time):

@@ -50,7 +50,7 @@ from models.context.tables import (
     mix,
     slot_of,
 )
-from models.jit import jit
+from models.jit import jit, jit_in_place
 
 NEW, OVERDUE, REPEATS, LINE = range(EVIDENCE + 1)
 LEARN, CALIBRATE, LEAVE_OUT, PAIRS = 1, 2, 4, 8  # what to do beside looking: see models/context/context.py
@@ -79,12 +79,12 @@ APART_UNITS, APART_SHARE, APART_DAYS = 20.0, 0.8, 7.0
 # ---- what a unit has shown
 
 
-@jit
+@jit_in_place
 def _bucket(state: State, slot: int, item: np.uint64) -> int:
     return int((mix(item, np.uint64(slot)) >> np.uint64(9)) & np.uint64(len(state.buckets) - 1))
 
 
-@jit
+@jit_in_place
 def _node(state: State, slot: int, item: np.uint64) -> int:
     """Node of an item in a unit, 0 for none."""
     node = state.buckets[_bucket(state, slot, item)]
@@ -94,7 +94,7 @@ def _node(state: State, slot: int, item: np.uint64) -> int:
     return found
 
 
-@jit
+@jit_in_place
 def _add_node(state: State, slot: int, item: np.uint64) -> int:
     """A new node of a unit; 0, and the unit is lossy from then on, when it holds too many."""
     clock, entity = state.clock[0], state.entities[slot]
@@ -123,7 +123,7 @@ def _add_node(state: State, slot: int, item: np.uint64) -> int:
     return node
 
 
-@jit
+@jit_in_place
 def release(state: State, slot: int) -> None:
     """Give up all nodes of a unit, and its deadline."""
     entity, clock = state.entities[slot], state.clock[0]
@@ -146,7 +146,7 @@ def release(state: State, slot: int) -> None:
     _set_timer(state, slot, NEVER)
 
 
-@jit
+@jit_in_place
 def _forget_oldest(state: State) -> None:
     """Make room: the unit that was quiet longest is forgotten as a whole, so that nothing false is said."""
     clock = state.clock[0]
@@ -158,7 +158,7 @@ def _forget_oldest(state: State) -> None:
     clock.forgotten += 1
 
 
-@jit
+@jit_in_place
 def unlink(state: State, slot: int) -> None:
     """Take a unit out of the ring."""
     clock = state.clock[0]
@@ -169,7 +169,7 @@ def unlink(state: State, slot: int) -> None:
     state.entities[slot].waiting = 0
 
 
-@jit
+@jit_in_place
 def make_youngest(state: State, slot: int) -> None:
     """Put a unit at the young end of the ring, waiting for its end."""
     clock, entity = state.clock[0], state.entities[slot]
@@ -219,7 +219,7 @@ def relink(state: State) -> bool:
 # ---- deadlines: a heap of units by the time of their next one
 
 
-@jit
+@jit_in_place
 def _earlier(state: State, one: int, other: int) -> bool:
     """Which of two units comes first; the older one of two that are due at one moment."""
     a, b = state.entities[one], state.entities[other]
@@ -228,13 +228,13 @@ def _earlier(state: State, one: int, other: int) -> bool:
     return bool(a.serial < b.serial)
 
 
-@jit
+@jit_in_place
 def _place(state: State, at: int, slot: int) -> None:
     state.timers[at] = slot
     state.entities[slot].timer = at
 
 
-@jit
+@jit_in_place
 def _sift(state: State, at: int) -> None:
     """Restore the order of the heap after the unit at one place has changed."""
     timers, size = state.timers, int(state.clock[0].timers)
@@ -253,7 +253,7 @@ def _sift(state: State, at: int) -> None:
     _place(state, at, slot)
 
 
-@jit
+@jit_in_place
 def _set_timer(state: State, slot: int, due: float) -> None:
     """When a unit is to be looked at next; NEVER is what it says."""
     clock, entity = state.clock[0], state.entities[slot]
@@ -279,18 +279,18 @@ def _set_timer(state: State, slot: int, due: float) -> None:
 # ---- the reference: what units of a kind show
 
 
-@jit
+@jit_in_place
 def _share(state: State, kind: np.uint64, item: np.uint64, times: int) -> int:
     """Slot of what units of a kind show so many times, -1 for unknown."""
     return known_slot(state.shares, _share_key(kind, item, times), state.clock[0])
 
 
-@jit
+@jit_in_place
 def _share_key(kind: np.uint64, item: np.uint64, times: int) -> np.uint64:
     return mix(mix(kind, item), np.uint64(times + 77))
 
 
-@jit
+@jit_in_place
 def _units(state: State, kind: np.uint64) -> float:
     slot = known_slot(state.kinds, kind, state.clock[0])
     if slot < 0:
@@ -299,7 +299,7 @@ def _units(state: State, kind: np.uint64) -> float:
     return units
 
 
-@jit
+@jit_in_place
 def _shown_by(state: State, kind: np.uint64, item: np.uint64, times: int, left_out: float) -> float:
     """How many units of a kind have shown something, but for the one left out."""
     slot = _share(state, kind, item, times)
@@ -309,14 +309,14 @@ def _shown_by(state: State, kind: np.uint64, item: np.uint64, times: int, left_o
     return n
 
 
-@jit
+@jit_in_place
 def _nats(count: float, units: float) -> float:
     """-log of a share of units; never of nothing, since the next unit may be the first."""
     nats: float = -log((count + 0.5) / (units + 1.0))
     return nats
 
 
-@jit
+@jit_in_place
 def begin(state: State, slot: int, template: np.uint64) -> None:
     """A unit begins with a template: its kind, and its first deadline."""
     clock, entity = state.clock[0], state.entities[slot]
@@ -334,13 +334,13 @@ def begin(state: State, slot: int, template: np.uint64) -> None:
     entity.judged = _units(state, entity.kind) >= USUAL_UNITS
 
 
-@jit
+@jit_in_place
 def _kind_of(state: State, own: np.uint64) -> np.uint64:
     """The kind that a unit is judged by: its own when that is known well enough, else that of all units."""
     return own if _units(state, own) >= KIND_UNITS else TAG_ALL
 
 
-@jit
+@jit_in_place
 def last_count(times: int) -> int:
     """The count before this one of 1, 2, ... 8, 16, 32, ...; 0 where the count is none of them."""
     if times <= 8:
@@ -348,7 +348,7 @@ def last_count(times: int) -> int:
     return times // 2 if times & (times - 1) == 0 and times <= 1024 else 0
 
 
-@jit
+@jit_in_place
 def observe(
     state: State, slot: int, template: np.uint64, words: NDArray[np.uint64], now: float, mode: int
 ) -> bool:
@@ -382,7 +382,7 @@ def observe(
     return times == 1
 
 
-@jit
+@jit_in_place
 def await_next(state: State, slot: int) -> None:
     """After an event: when the unit is to be looked at again, if it shows nothing until then."""
     entity = state.entities[slot]
@@ -396,7 +396,7 @@ def await_next(state: State, slot: int) -> None:
         _set_timer(state, slot, entity.quiet_at)
 
 
-@jit
+@jit_in_place
 def _next_due(state: State, slot: int) -> float:
     """The deadline of the next thing that a unit has not shown yet; NEVER for none."""
     entity = state.entities[slot]
@@ -413,7 +413,7 @@ def _next_due(state: State, slot: int) -> float:
     return NEVER
 
 
-@jit
+@jit_in_place
 def _after(known: Records, age: float) -> int:
     """The first deadline of a kind after an age."""
     low, high = 0, int(known.due)
@@ -426,14 +426,14 @@ def _after(known: Records, age: float) -> int:
     return low
 
 
-@jit
+@jit_in_place
 def _is_lacking(state: State, slot: int, known: Records, i: int) -> bool:
     """Whether a unit does not show what is due."""
     node = _node(state, slot, known.due_template[i])
     return bool(node == 0 or state.nodes[node].times < known.due_times[i])
 
 
-@jit
+@jit_in_place
 def _lacks(state: State, slot: int, known: Records, i: int, mode: int) -> float:
     """Nats that a unit does not show what is due; 0 when it does."""
     if not _is_lacking(state, slot, known, i):
@@ -443,7 +443,7 @@ def _lacks(state: State, slot: int, known: Records, i: int, mode: int) -> float:
     return max(0.0, _nats(lacking, units))
 
 
-@jit
+@jit_in_place
 def check(state: State, slot: int, watermark: float, timeout: float, mode: int) -> bool:
     """Count what is overdue in a unit at this event time; whether there was anything, `looked` says when.
 
@@ -466,7 +466,7 @@ def check(state: State, slot: int, watermark: float, timeout: float, mode: int) 
     return bool(entity.evidence[OVERDUE] > before)
 
 
-@jit
+@jit_in_place
 def _count_step(state: State, slot: int, mode: int) -> None:
     """The next deadline has passed: what is due in one step counts once."""
     entity = state.entities[slot]
@@ -482,7 +482,7 @@ def _count_step(state: State, slot: int, mode: int) -> None:
     entity.evidence[OVERDUE] = max(entity.evidence[OVERDUE], entity.steps)
 
 
-@jit
+@jit_in_place
 def _count_lacking(state: State, slot: int, mode: int) -> None:
     """The unit has ended, or is as quiet as if it had: all that it lacks it lacks for good."""
     entity = state.entities[slot]
@@ -502,14 +502,14 @@ def _count_lacking(state: State, slot: int, mode: int) -> None:
     entity.evidence[OVERDUE] = max(entity.evidence[OVERDUE], total)
 
 
-@jit
+@jit_in_place
 def _pair_key(known: Records, i: int) -> np.uint64:
     """Of what is due and of what is due before it."""
     one = _share_key(known.key, known.due_template[i], known.due_times[i])
     return mix(mix(one, _share_key(known.key, known.due_template[i - 1], known.due_times[i - 1])), TAG_PAIR)
 
 
-@jit
+@jit_in_place
 def _lacks_too(state: State, known: Records, i: int, nats: float, mode: int) -> float:
     """Nats that a unit lacks what is due, as it lacks what is due before it: units often lack both.
 
@@ -524,7 +524,7 @@ def _lacks_too(state: State, known: Records, i: int, nats: float, mode: int) -> 
     return -log((both + exp(-nats)) / (before + 1.0))
 
 
-@jit
+@jit_in_place
 def _learn_pairs(state: State, slot: int) -> None:
     """What a unit lacks together with what is due before it."""
     kind = known_slot(state.kinds, state.entities[slot].kind, state.clock[0])
@@ -538,14 +538,14 @@ def _learn_pairs(state: State, slot: int) -> None:
             pair, fresh = slot_of(state.shares, _pair_key(known, i), state.clock[0])
             share = state.shares[pair]
             if fresh:
-                share.kind = np.uint64(0)
+                share.kind = state.share_kinds[pair] = np.uint64(0)
                 share.n = share.early = share.since = share.apart = share.ended = 0.0
             share.early += 1.0
             share.n += 1.0 if lacking else 0.0
         lacked_before = lacking
 
 
-@jit
+@jit_in_place
 def end(state: State, slot: int, mode: int) -> None:
     """A unit fell idle: what it lacks at its first end it lacks for good. Then it is learnt."""
     entity = state.entities[slot]
@@ -569,7 +569,7 @@ def end(state: State, slot: int, mode: int) -> None:
 # ---- learning
 
 
-@jit
+@jit_in_place
 def _learn_unit(state: State, slot: int, suspicious: bool, may_settle: bool) -> None:
     """What a unit has shown since it was learnt last, for its own kind and for all units."""
     entity = state.entities[slot]
@@ -581,7 +581,7 @@ def _learn_unit(state: State, slot: int, suspicious: bool, may_settle: bool) -> 
         node = int(state.nodes[node].in_unit)
 
 
-@jit
+@jit_in_place
 def _apart(state: State, entity: Records, kind: np.uint64, suspicious: bool) -> bool:
     """Whether a unit that ends is to be learnt apart in a kind."""
     slot = known_slot(state.kinds, kind, state.clock[0])
@@ -594,7 +594,7 @@ def _apart(state: State, entity: Records, kind: np.uint64, suspicious: bool) -> 
     return suspicious and _units(state, entity.kind) >= APART_AFTER
 
 
-@jit
+@jit_in_place
 def _learn(state: State, slot: int, kind: np.uint64, suspicious: bool, may_settle: bool) -> None:
     """What a unit has shown since it was learnt last, as what units of a kind show."""
     entity, clock = state.entities[slot], state.clock[0]
@@ -631,7 +631,7 @@ def _learn(state: State, slot: int, kind: np.uint64, suspicious: bool, may_settl
         known.settled = 1 if may_settle and known.units >= SETTLED_UNITS else 0
 
 
-@jit
+@jit_in_place
 def _learn_words(state: State, known: Records, template: np.uint64, entity: Records, apart: bool) -> None:
     where = known_slot(state.templates, template, state.clock[0])
     if where < 0:
@@ -643,7 +643,7 @@ def _learn_words(state: State, known: Records, template: np.uint64, entity: Reco
         _learn_share(state, known, mix(word, TAG_WORD), 0, entity, apart)
 
 
-@jit
+@jit_in_place
 def _learn_share(
     state: State, known: Records, item: np.uint64, times: int, entity: Records, apart: bool
 ) -> Records:
@@ -651,7 +651,7 @@ def _learn_share(
     where, fresh = slot_of(state.shares, _share_key(known.key, item, times), state.clock[0])
     share = state.shares[where]
     if fresh:
-        share.kind = known.key
+        share.kind = state.share_kinds[where] = known.key
         share.template = item
         share.times = times
         share.unit = 0
@@ -674,7 +674,7 @@ def _learn_share(
     return share
 
 
-@jit
+@jit_in_place
 def _learn_lacks(state: State, slot: int, mode: int) -> None:
     """What a unit lacks of what is due in a settled kind."""
     entity = state.entities[slot]
@@ -686,7 +686,7 @@ def _learn_lacks(state: State, slot: int, mode: int) -> None:
         _learn_lack(known, i, _lacks(state, slot, known, i, mode) > 0.0, entity.last)
 
 
-@jit
+@jit_in_place
 def _learn_lack(known: Records, i: int, lacking: bool, now: float) -> None:
     """What no unit of a settled kind has shown for long is due no more."""
     if not lacking:
@@ -699,7 +699,7 @@ def _learn_lack(known: Records, i: int, lacking: bool, now: float) -> None:
         known.due_lacking[i] = known.built
 
 
-@jit
+@jit_in_place
 def _learn_time(bins: NDArray[np.uint16], time: float) -> None:
     """Count an age or a gap (s) in its bin."""
     bin_ = 0
@@ -713,7 +713,7 @@ def _learn_time(bins: NDArray[np.uint16], time: float) -> None:
     bins[bin_] += 1
 
 
-@jit
+@jit_in_place
 def _quantile(bins: NDArray[np.uint16], q: float) -> float:
     """Time (s) that a share q of those counted did not exceed; by interpolation within a bin."""
     total = 0.0
@@ -730,7 +730,7 @@ def _quantile(bins: NDArray[np.uint16], q: float) -> float:
     return upper
 
 
-@jit
+@jit_in_place
 def deadline(bins: NDArray[np.uint16]) -> float:
     """Time (s) that one unit in a thousand exceeds, if long times fall off like a power law.
 
@@ -747,10 +747,9 @@ def build(state: State, where: int) -> None:
     found = np.zeros(DUE_ITEMS, np.int64)
     ages = np.zeros(DUE_ITEMS)
     n = 0
-    for i in range(len(state.shares)):
+    for i in np.flatnonzero(state.share_kinds == known.key):
         share = state.shares[i]
-        usual = share.early >= USUAL_SHARE * known.units and share.early > 0.0
-        if share.key != 0 and share.kind == known.key and usual and n < DUE_ITEMS:
+        if share.early >= USUAL_SHARE * known.units and share.early > 0.0 and n < DUE_ITEMS:
             found[n] = i
             ages[n] = deadline(share.ages)
             n += 1
@@ -774,7 +773,7 @@ def build(state: State, where: int) -> None:
     known.quiet = deadline(known.gaps)
 
 
-@jit
+@jit_in_place
 def conclude(state: State) -> None:
     """Learn what units show that have woken and not ended again; then the deadlines of all kinds."""
     for slot in range(len(state.entities)):
@@ -787,7 +786,7 @@ def conclude(state: State) -> None:
             state.kinds[where].settled = 1
 
 
-@jit
+@jit_in_place
 def _learn_usual(state: State, kind: np.uint64, evidence: NDArray[np.float64], suspicious: bool) -> None:
     """The evidence of a unit that ended, as usual for a kind; now and then, what that says."""
     slot = known_slot(state.kinds, kind, state.clock[0])
@@ -796,13 +795,15 @@ def _learn_usual(state: State, kind: np.uint64, evidence: NDArray[np.float64], s
     known = state.kinds[slot]
     if known.certain != 0 or (suspicious and known.judged >= SETTLED_UNITS):
         return
-    known.recent[known.judged % RECENT_UNITS] = evidence
+    for k in range(EVIDENCE + 1):
+        known.recent[known.judged % RECENT_UNITS, k] = evidence[k]
     known.judged += 1
-    if known.judged >= USUAL_UNITS and (known.judged % 16 == 0 or known.judged < 16):
+    every = 1 if known.judged < 16 else 16 if known.judged < 256 else 64  # sorting takes its time
+    if known.judged >= USUAL_UNITS and known.judged % every == 0:
         settle(known, 0.0)
 
 
-@jit
+@jit_in_place
 def make_certain(state: State) -> None:
     """What evidence is usual, training has now seen; some of its units may be faulty."""
     for slot in range(len(state.kinds)):
@@ -840,7 +841,7 @@ def cover(values: NDArray[np.float64], tail: float, least: float) -> tuple[float
 # ---- what evidence says
 
 
-@jit
+@jit_in_place
 def _judge(state: State, kind: np.uint64) -> int:
     """Slot of the kind whose units say what evidence is usual, -1 for none: its own, or all units."""
     slot = known_slot(state.kinds, kind, state.clock[0])
@@ -852,14 +853,14 @@ def _judge(state: State, kind: np.uint64) -> int:
     return slot if slot >= 0 and state.kinds[slot].judged >= USUAL_UNITS else -1
 
 
-@jit
+@jit_in_place
 def _calibrated(known: Records, evidence: NDArray[np.float64], k: int) -> float:
     """Evidence beyond what is usual, in nats."""
     beyond: float = max(0.0, (evidence[k] - known.centre[k]) / known.spread[k])
     return beyond
 
 
-@jit
+@jit_in_place
 def line_nats(state: State, entity: Records, line: Line, x: NDArray[np.float32], trigger: int) -> float:
     """What a row of a unit says by itself beyond what is usual."""
     said = weighed(line, x, trigger)
@@ -870,7 +871,7 @@ def line_nats(state: State, entity: Records, line: Line, x: NDArray[np.float32],
     return nats_of_line(said, state.kinds[judge].centre[LINE], state.kinds[judge].spread[LINE])
 
 
-@jit
+@jit_in_place
 def suspicion(state: State, entity: Records) -> float:
     """All evidence of a unit beyond what is usual, nats; 0 while nothing is known to be usual."""
     judge = _judge(state, entity.kind)
@@ -882,7 +883,7 @@ def suspicion(state: State, entity: Records) -> float:
     return total
 
 
-@jit
+@jit_in_place
 def show(
     state: State, entity: Records, x: NDArray[np.float32], first: int, cap: float, whatever: bool
 ) -> bool:

@@ -37,7 +37,7 @@ from models.context.tables import (
     mix,
     slot_of,
 )
-from models.jit import jit
+from models.jit import jit, jit_in_place
 from schemas.salient import Trigger
 
 SETTLING: Final = 60.0  # s, by which ages of a stream and its templates are softened
@@ -98,7 +98,7 @@ class Output(NamedTuple):
     line: NDArray[np.float64]  # what the row says by itself, nats
 
 
-@jit
+@jit_in_place
 def _moment(moments: Records, key: np.uint64, clock: Records) -> Records:
     slot, fresh = slot_of(moments, key, clock)
     row = moments[slot]
@@ -107,7 +107,7 @@ def _moment(moments: Records, key: np.uint64, clock: Records) -> Records:
     return row
 
 
-@jit
+@jit_in_place
 def _surprise(
     counts: Records, moments: Records, clock: Records, context: np.uint64, item: np.uint64
 ) -> float:
@@ -126,7 +126,7 @@ def _surprise(
     return min(CAP, surprise)
 
 
-@jit
+@jit_in_place
 def _robust_z(moments: Records, clock: Records, context: np.uint64, value: float, floor: float) -> float:
     """|value - running centre| in running absolute deviations of this context, which then learns value.
 
@@ -151,7 +151,7 @@ def _robust_z(moments: Records, clock: Records, context: np.uint64, value: float
     return min(CAP, z)
 
 
-@jit
+@jit_in_place
 def _shift(moments: Records, clock: Records, context: np.uint64, floor: float) -> float:
     """How far the mean of the last events of a context has left its centre: z^2 / 2 of the mean, in nats."""
     row = _moment(moments, context, clock)
@@ -162,7 +162,7 @@ def _shift(moments: Records, clock: Records, context: np.uint64, floor: float) -
     return min(CAP_EVIDENCE, nats)
 
 
-@jit
+@jit_in_place
 def _entity_slot(
     state: State, key: np.uint64, name: NDArray[np.uint8], template: np.uint64, now: float
 ) -> tuple[int, bool]:
@@ -184,7 +184,7 @@ def _entity_slot(
     return slot, fresh
 
 
-@jit
+@jit_in_place
 def _entity_features(
     state: State, x: NDArray[np.float32], events: Input, row: int, now: float, known: Records, mode: int
 ) -> int:
@@ -215,7 +215,7 @@ def _entity_features(
     return slot
 
 
-@jit
+@jit_in_place
 def _end_features(state: State, x: NDArray[np.float32], slot: int, line: Line, mode: int) -> float:
     """Features of an entity that fell idle; what it has shown goes on if it wakes up, as the next episode.
 
@@ -237,7 +237,7 @@ def _end_features(state: State, x: NDArray[np.float32], slot: int, line: Line, m
     return said
 
 
-@jit
+@jit_in_place
 def _template_slot(state: State, template: np.uint64, now: float) -> tuple[int, bool]:
     slot, fresh = slot_of(state.templates, template, state.clock[0])
     if fresh:
@@ -248,21 +248,18 @@ def _template_slot(state: State, template: np.uint64, now: float) -> tuple[int, 
     return slot, fresh
 
 
-@jit
-def _emit(
-    out: Output, at: int, trigger: int, event: int, now: float, watermark: float
-) -> NDArray[np.float32]:
+@jit_in_place
+def _emit(out: Output, at: int, trigger: int, event: int, now: float, watermark: float) -> None:
+    """Begin a row of which nothing else is known yet."""
     out.trigger[at] = trigger
     out.event[at] = event
     out.time[at] = now
     out.watermark[at] = watermark
     out.line[at] = 0.0
-    x: NDArray[np.float32] = out.x[at]
-    x[:] = 0.0
-    return x
+    out.x[at, :] = 0.0
 
 
-@jit
+@jit_in_place
 def _unit_row(state: State, out: Output, at: int, slot: int) -> None:
     """What a row says of the unit that time brought it for."""
     entity = state.entities[slot]
@@ -274,7 +271,7 @@ def _unit_row(state: State, out: Output, at: int, slot: int) -> None:
         out.names[at, i] = entity.name[i]
 
 
-@jit
+@jit_in_place
 def _deadlines(state: State, out: Output, at: int, event: int, timeout: float, mode: int) -> int:
     """Rows for entities of which something is overdue at the new watermark. Next free row."""
     clock = state.clock[0]
@@ -284,14 +281,15 @@ def _deadlines(state: State, out: Output, at: int, event: int, timeout: float, m
         if entity.due > clock.watermark:
             break
         if evidence.check(state, slot, clock.watermark, timeout, mode):
-            x = _emit(out, at, OVERDUE, event, entity.looked, clock.watermark)
+            _emit(out, at, OVERDUE, event, entity.looked, clock.watermark)
+            x = out.x[at]
             if evidence.show(state, entity, x, F_NEW, CAP_EVIDENCE, False):
                 _unit_row(state, out, at, slot)
                 at += 1
     return at
 
 
-@jit
+@jit_in_place
 def _ends(state: State, out: Output, at: int, event: int, timeout: float, line: Line, mode: int) -> int:
     """Rows for entities that are idle for timeout (s) at the new watermark. Next free row."""
     clock = state.clock[0]
@@ -301,7 +299,8 @@ def _ends(state: State, out: Output, at: int, event: int, timeout: float, line: 
         entity = state.entities[slot]
         entity.waiting = ENDED
         clock.next_end = state.newer[slot]
-        x = _emit(out, at, ENTITY_END, event, entity.last + timeout, clock.watermark)
+        _emit(out, at, ENTITY_END, event, entity.last + timeout, clock.watermark)
+        x = out.x[at]
         out.line[at] = _end_features(state, x, slot, line, mode)
         _unit_row(state, out, at, slot)
         at += 1
@@ -310,7 +309,7 @@ def _ends(state: State, out: Output, at: int, event: int, timeout: float, line: 
     return at
 
 
-@jit
+@jit_in_place
 def _end_in_source(
     state: State, out: Output, at: int, event: int, slot: int, timeout: float, line_known: bool
 ) -> int:
@@ -330,7 +329,7 @@ def _end_in_source(
     return at + 1
 
 
-@jit
+@jit_in_place
 def _pass_time(state: State, out: Output, at: int, event: int, timeout: float, line: Line, mode: int) -> int:
     """Rows that the new watermark brings: what is overdue, idle entities, silent sources. Next free row."""
     clock = state.clock[0]
@@ -339,21 +338,21 @@ def _pass_time(state: State, out: Output, at: int, event: int, timeout: float, l
     step = clock.watermark - clock.tick
     clock.tick = clock.watermark
     if step > QUIET_STREAM:  # nobody spoke: that is no one source's silence
-        for source in state.sources:
-            source.last += step
+        for slot in state.speakers[: clock.speakers]:
+            state.sources[slot].last += step
     elif clock.watermark >= clock.silence_due:
         at = _silences(state, out, at, event)
     return at
 
 
-@jit
+@jit_in_place
 def _silences(state: State, out: Output, at: int, event: int) -> int:
     """Rows for sources that have spoken often and now exceed their longest usual gap. Next free row."""
     clock = state.clock[0]
     due = clock.watermark + SETTLING
-    for slot in range(len(state.sources)):
+    for slot in state.speakers[: clock.speakers]:
         source = state.sources[slot]
-        if source.key == 0 or source.silent != 0.0 or source.events < SILENCE_MIN_EVENTS:
+        if source.silent != 0.0 or source.events < SILENCE_MIN_EVENTS:
             continue
         gap = clock.watermark - source.last
         usual = source.longest_gap + 1.0
@@ -361,7 +360,8 @@ def _silences(state: State, out: Output, at: int, event: int) -> int:
             due = min(due, source.last + SILENCE_FACTOR * usual)
             continue
         source.silent = 1.0
-        x = _emit(out, at, SILENCE, event, clock.watermark, clock.watermark)
+        _emit(out, at, SILENCE, event, clock.watermark, clock.watermark)
+        x = out.x[at]
         x[F_SILENCE] = log(min(source.events, 1000.0)) + log(gap / usual)  # as if gaps had a heavy tail
         out.template[at] = source.previous
         out.source[at] = source.key
@@ -373,10 +373,26 @@ def _silences(state: State, out: Output, at: int, event: int) -> int:
     return at
 
 
-@jit
+@jit_in_place
+def _add_speaker(state: State, slot: int) -> None:
+    """Note that a slot is in use, if it was not."""
+    clock, speakers = state.clock[0], state.speakers
+    at = int(clock.speakers)
+    while at > 0 and speakers[at - 1] >= slot:
+        if speakers[at - 1] == slot:
+            return
+        at -= 1
+    for i in range(clock.speakers, at, -1):
+        speakers[i] = speakers[i - 1]
+    speakers[at] = slot
+    clock.speakers += 1
+
+
+@jit_in_place
 def _source_slot(state: State, key: np.uint64, now: float) -> int:
     slot, fresh = slot_of(state.sources, key, state.clock[0])
     if fresh:
+        _add_speaker(state, slot)
         source = state.sources[slot]
         source.previous = source.minutes = source.lines = 0
         source.events = source.silent = source.longest_gap = 0.0
@@ -388,7 +404,7 @@ def _source_slot(state: State, key: np.uint64, now: float) -> int:
     return slot
 
 
-@jit
+@jit_in_place
 def _source_features(
     state: State, x: NDArray[np.float32], events: Input, row: int, now: float, line_known: bool
 ) -> Records:
@@ -417,12 +433,12 @@ def _source_features(
     return source
 
 
-@jit
+@jit_in_place
 def _signed_log(value: float) -> float:
     return log1p(value) if value >= 0.0 else -log1p(-value)
 
 
-@jit
+@jit_in_place
 def _number_features(
     state: State,
     source: Records,
@@ -441,7 +457,7 @@ def _number_features(
         sources.shift(state, source, context, _shift(moments, clock, context, 0.1))
 
 
-@jit
+@jit_in_place
 def _parameter_features(
     state: State, source: Records, x: NDArray[np.float32], events: Input, row: int, attribute: int
 ) -> int:
@@ -469,7 +485,7 @@ def _parameter_features(
     return attribute
 
 
-@jit
+@jit_in_place
 def _advance(clock: Records, time: float) -> float:
     """Event time to use for an event stamped time; the watermark follows unless the stamp is doubted."""
     if np.isnan(time):
@@ -490,10 +506,11 @@ def _advance(clock: Records, time: float) -> float:
     return time
 
 
-@jit
+@jit_in_place
 def _source_row(out: Output, at: int, source: Records, event: int, now: float, watermark: float) -> None:
     """What an event, or an end, makes of its source."""
-    x = _emit(out, at, SOURCE, event, now, watermark)
+    _emit(out, at, SOURCE, event, now, watermark)
+    x = out.x[at]
     x[F_RATES] = min(CAP_EVIDENCE, sources.calibrated(source, source.evidence, sources.RATES))
     x[F_SHIFTS] = min(CAP_EVIDENCE, sources.calibrated(source, source.evidence, sources.SHIFTS))
     out.source[at] = source.key
@@ -501,7 +518,7 @@ def _source_row(out: Output, at: int, source: Records, event: int, now: float, w
     out.names[at, :] = 0
 
 
-@jit
+@jit_in_place
 def run(state: State, events: Input, out: Output, timeout: float, line: Line, mode: int) -> int:
     """Features of every event in order; returns the number of rows written to out.
 
@@ -514,7 +531,8 @@ def run(state: State, events: Input, out: Output, timeout: float, line: Line, mo
         at = _pass_time(state, out, at, row, timeout, line, mode)
         # Before the first event with a time, nothing says how far the stream is.
         watermark = now if np.isnan(clock.watermark) else clock.watermark
-        x = _emit(out, at, EVENT, row, now, watermark)
+        _emit(out, at, EVENT, row, now, watermark)
+        x = out.x[at]
         template = events.template[row]
         out.template[at] = template
         out.source[at] = events.source[row]
@@ -523,7 +541,8 @@ def run(state: State, events: Input, out: Output, timeout: float, line: Line, mo
         slot, fresh = _template_slot(state, template, now)
         known = state.templates[slot]
         if fresh:
-            known.words[:] = events.words[row]
+            for i in range(events.words.shape[1]):
+                known.words[i] = events.words[row, i]
         age = max(0.0, now - known.first_seen)
         x[F_AGE] = min(CAP, max(0.0, log((max(0.0, now - clock.start) + SETTLING) / (age + SETTLING))))
         x[F_TEMPLATE] = _surprise(counts, moments, clock, TAG_ALL, template)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.context.features import EVIDENCE_COLUMNS, WIDTH
-from models.jit import jit
+from models.jit import jit, jit_in_place
 from schemas.salient import Trigger
 
 LINE_COLUMNS: Final = slice(0, EVIDENCE_COLUMNS.start)  # of x: what a row says by itself
@@ -37,7 +37,7 @@ class Line(NamedTuple):
 UNKNOWN: Final = Line(np.zeros(WIDTH), np.zeros(len(Trigger)), np.array([[0.0, 1.0], [0.0, 1.0]]), False)
 
 
-@jit
+@jit_in_place
 def weighed(line: Line, x: NDArray[np.float32], trigger: int) -> float:
     """The features of a row x (WIDTH,), weighed and summed up."""
     total: float = line.bias[trigger]
@@ -47,7 +47,7 @@ def weighed(line: Line, x: NDArray[np.float32], trigger: int) -> float:
     return total
 
 
-@jit
+@jit_in_place
 def nats(value: float, centre: float, spread: float) -> float:
     """How far a row's weighed sum is beyond what is usual."""
     beyond: float = max(0.0, (value - centre) / spread)

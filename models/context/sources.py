@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from models.context.evidence import DAY, STEP, STEP_SHARE, SUSPICION, cover
 from models.context.line import LEAST_SPREAD, Line, nats, weighed
 from models.context.tables import MINUTES, SOURCE_EVIDENCE, TAG_RATE, Records, State, mix, slot_of
-from models.jit import jit
+from models.jit import jit, jit_in_place
 
 RATES, SHIFTS, LINE = range(SOURCE_EVIDENCE + 1)
 SHORT: Final = 60.0  # s, the while over which a source is judged
@@ -34,7 +34,7 @@ NO_LINE: Final = -1e18  # what the highest of no rows says; tables hold finite n
 SLIGHT: Final = 1.0  # nats: what adds less to a source under suspicion is learnt all the same
 
 
-@jit
+@jit_in_place
 def surprise_of_count(count: float, expected: float) -> float:
     """Half the deviance of a count above what is expected of it, nats; 0 below."""
     if count <= expected:
@@ -43,7 +43,7 @@ def surprise_of_count(count: float, expected: float) -> float:
     return count * log(count / expected) - clumped
 
 
-@jit
+@jit_in_place
 def advance(source: Records, now: float, line_known: bool) -> None:
     """Let a source's evidence fade; when its minute is over, its highest evidence is learnt as usual."""
     passed = max(0.0, now - source.weighed)
@@ -61,7 +61,7 @@ def advance(source: Records, now: float, line_known: bool) -> None:
     source.shown = min(source.shown, suspicion(source))
 
 
-@jit
+@jit_in_place
 def _learn_minute(source: Records, line_known: bool) -> None:
     suspicious = _suspicion(source, source.peak) >= SUSPICION
     if not suspicious:
@@ -70,16 +70,23 @@ def _learn_minute(source: Records, line_known: bool) -> None:
         source.suspected = source.weighed
     if suspicious and source.minutes >= KNOWN_MINUTES and source.weighed - source.suspected < DAY:
         return
-    source.recent[source.minutes % MINUTES, :LINE] = source.peak[:LINE]
+    for k in range(SOURCE_EVIDENCE):
+        source.recent[source.minutes % MINUTES, k] = source.peak[k]
     source.minutes += 1
-    if source.minutes >= LEAST_MINUTES:
+    if source.minutes >= LEAST_MINUTES and _is_time(source.minutes):
         _settle(source, RATES, source.minutes, 1.0)
         _settle(source, SHIFTS, source.minutes, 1.0)
     if line_known and source.peak[LINE] > NO_LINE:
         source.recent[source.lines % MINUTES, LINE] = source.peak[LINE]
         source.lines += 1
-        if source.lines >= LEAST_MINUTES:
+        if source.lines >= LEAST_MINUTES and _is_time(source.lines):
             _settle(source, LINE, source.lines, LEAST_SPREAD)
+
+
+@jit_in_place
+def _is_time(minutes: int) -> bool:
+    """Whether to look anew at what is usual: sorting takes its time."""
+    return minutes < 16 or minutes % 8 == 0
 
 
 @jit
@@ -88,7 +95,7 @@ def _settle(source: Records, k: int, minutes: int, least: float) -> None:
     source.centre[k], source.spread[k] = cover(values, 0.0, least)
 
 
-@jit
+@jit_in_place
 def line_nats(source: Records, line: Line, x: NDArray[np.float32], trigger: int) -> float:
     """What a row without an entity says by itself beyond what is usual of its source over a minute."""
     said = weighed(line, x, trigger)
@@ -98,7 +105,7 @@ def line_nats(source: Records, line: Line, x: NDArray[np.float32], trigger: int)
     return nats(said, source.centre[LINE], source.spread[LINE])
 
 
-@jit
+@jit_in_place
 def _suspicion(source: Records, evidence: Records) -> float:
     total = 0.0
     for k in range(SOURCE_EVIDENCE):
@@ -106,7 +113,7 @@ def _suspicion(source: Records, evidence: Records) -> float:
     return total
 
 
-@jit
+@jit_in_place
 def calibrated(source: Records, evidence: Records, k: int) -> float:
     """Evidence beyond what is usual of the source, in nats; 0 while nothing is known to be usual."""
     if source.minutes < LEAST_MINUTES:
@@ -115,13 +122,13 @@ def calibrated(source: Records, evidence: Records, k: int) -> float:
     return beyond
 
 
-@jit
+@jit_in_place
 def suspicion(source: Records) -> float:
     """All evidence of a source now, beyond what is usual, nats."""
     return _suspicion(source, source.evidence)
 
 
-@jit
+@jit_in_place
 def _apart(source: Records, added: float) -> bool:
     """Whether what adds so much to a source is not to be learnt, as the source is under suspicion."""
     if added < SLIGHT or source.minutes < KNOWN_MINUTES or suspicion(source) < SUSPICION:
@@ -129,14 +136,14 @@ def _apart(source: Records, added: float) -> bool:
     return bool(source.suspected == 0.0 or source.weighed - source.suspected < DAY)
 
 
-@jit
+@jit_in_place
 def _contribute(source: Records, row: Records, k: int, added: float, passed: float) -> None:
     """What one item now adds to the evidence, in place of what is left of what it added before."""
     source.evidence[k] = max(0.0, source.evidence[k] + added - row.nats * exp(-passed / SHORT))
     row.nats = added
 
 
-@jit
+@jit_in_place
 def count(state: State, source: Records, item: np.uint64) -> None:
     """One more event of a source, up to which its evidence has faded, that is this."""
     clock, now = state.clock[0], source.weighed
@@ -160,7 +167,7 @@ def count(state: State, source: Records, item: np.uint64) -> None:
         row.long += 1.0
 
 
-@jit
+@jit_in_place
 def shift(state: State, source: Records, slot_key: np.uint64, surprise: float) -> None:
     """How far the mean of the last numbers of a slot has shifted, nats."""
     slot, fresh = slot_of(state.rates, mix(source.key, slot_key), state.clock[0])
@@ -173,7 +180,7 @@ def shift(state: State, source: Records, slot_key: np.uint64, surprise: float) -
     _contribute(source, row, SHIFTS, surprise, passed)
 
 
-@jit
+@jit_in_place
 def weigh(source: Records) -> bool:
     """After an event: whether the evidence has grown by a step since it was shown; then it is shown."""
     for k in range(SOURCE_EVIDENCE):

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.jit import jit
+from models.jit import jit_in_place
 
 WAYS: Final = 8
 NAME_BYTES: Final = 64  # of an entity's name, kept for events that time alone brings
@@ -101,7 +101,7 @@ NODE: Final = np.dtype([
 CLOCK: Final = np.dtype([
     ("watermark", "f8"), ("start", "f8"), ("rates_since", "f8"), ("doubted", "i8"), ("accesses", "i8"),
     ("tick", "f8"), ("silence_due", "f8"), ("units", "i8"), ("free_node", "i8"), ("next_node", "i8"),
-    ("next_end", "i8"), ("timers", "i8"), ("forgotten", "i8"),
+    ("next_end", "i8"), ("timers", "i8"), ("forgotten", "i8"), ("speakers", "i8"),
 ])  # fmt: skip
 
 
@@ -112,8 +112,12 @@ class State(NamedTuple):
     moments: Records
     templates: Records
     sources: Records
+    speakers: NDArray[np.int32]  # (sources,) the slots in use, ascending; clock.speakers of them
     rates: Records
     shares: Records
+    share_kinds: NDArray[
+        np.uint64
+    ]  # (shares,) the kind of each, in one place, as all are looked through at times
     kinds: Records
     entities: Records
     # (entities + 1,) all entities as a ring, those first that were quiet longest; the last slot is its head
@@ -126,7 +130,7 @@ class State(NamedTuple):
     clock: Records  # (1,)
 
 
-@jit
+@jit_in_place
 def mix(a: np.uint64, b: np.uint64) -> np.uint64:
     """Hash of two hashes, never 0."""
     h = (a ^ (b + np.uint64(0x9E3779B97F4A7C15) + (a << np.uint64(6)) + (a >> np.uint64(2)))) * np.uint64(
@@ -136,7 +140,7 @@ def mix(a: np.uint64, b: np.uint64) -> np.uint64:
     return h | np.uint64(1)
 
 
-@jit
+@jit_in_place
 def slot_of(table: Records, key: np.uint64, clock: Records) -> tuple[int, bool]:
     """Slot of key and whether it is new there; then the caller clears the rest of the record."""
     clock.accesses += 1
@@ -156,7 +160,7 @@ def slot_of(table: Records, key: np.uint64, clock: Records) -> tuple[int, bool]:
     return oldest, True
 
 
-@jit
+@jit_in_place
 def known_slot(table: Records, key: np.uint64, clock: Records) -> int:
     """Slot of key, -1 where the table does not hold it."""
     base = int((key >> np.uint64(7)) & np.uint64(len(table) // WAYS - 1)) * WAYS

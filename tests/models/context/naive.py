@@ -140,9 +140,10 @@ class Evidence:
     def beyond(self, kind: str, value: float) -> float:
         """Nats beyond what was usual in the last 64 minutes, of five or more."""
         peaks = self.peaks[kind]
-        if len(peaks) < 5:
+        known = len(peaks) if len(peaks) < 16 else len(peaks) // 8 * 8  # looked at every eighth minute
+        if known < 5:
             return 0.0
-        centre, spread = usual_of(peaks[-64:])
+        centre, spread = usual_of(peaks[max(0, known - 64) : known])
         return max(0.0, (value - centre) / spread)
 
     def total(self, values: dict[str, float]) -> float:

@@ -48,10 +48,9 @@ def compiled_rows(events: list[Event], timeout: float, batch: int) -> list[naive
                     source, severity, entity, said,
                 )
             )  # fmt: skip
-    for table in (
-        *context.state[:5],
-        context.state.entities,
-    ):  # the twin forgets nothing: no bucket may have pushed anything out
+    state = context.state
+    for table in (state.counts, state.moments, state.templates, state.sources, state.rates, state.entities):
+        # the twin forgets nothing: no bucket may have pushed anything out
         assert (table["key"].reshape(-1, WAYS) != 0).sum(1).max() < WAYS
     return found
 
