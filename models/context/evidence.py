@@ -798,7 +798,7 @@ def _learn_usual(state: State, kind: np.uint64, evidence: NDArray[np.float64], s
     for k in range(EVIDENCE + 1):
         known.recent[known.judged % RECENT_UNITS, k] = evidence[k]
     known.judged += 1
-    every = 1 if known.judged < 16 else 16 if known.judged < 256 else 64  # sorting takes its time
+    every = 1 if known.judged < 16 else 16  # sorting takes its time
     if known.judged >= USUAL_UNITS and known.judged % every == 0:
         settle(known, 0.0)
 

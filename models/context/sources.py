@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.context.evidence import DAY, STEP, STEP_SHARE, SUSPICION, cover
+from models.context.evidence import DAY, STEP, SUSPICION, cover
 from models.context.line import LEAST_SPREAD, Line, nats, weighed
 from models.context.tables import MINUTES, SOURCE_EVIDENCE, TAG_RATE, Records, State, mix, slot_of
 from models.jit import jit, jit_in_place
@@ -31,6 +31,7 @@ CLUMPING: Final = 10.0  # of counts: their rate varies by about 1 / sqrt(CLUMPIN
 LEAST_MINUTES: Final = 5  # of a source, with events, that say what is usual at all
 KNOWN_MINUTES: Final = 60  # after which suspicious ones are learnt apart
 NO_LINE: Final = -1e18  # what the highest of no rows says; tables hold finite numbers
+STEP_SHARE: Final = 0.5  # by which evidence grows before it is shown again: a burst grows with each event
 SLIGHT: Final = 1.0  # nats: what adds less to a source under suspicion is learnt all the same
 
 
@@ -73,20 +74,14 @@ def _learn_minute(source: Records, line_known: bool) -> None:
     for k in range(SOURCE_EVIDENCE):
         source.recent[source.minutes % MINUTES, k] = source.peak[k]
     source.minutes += 1
-    if source.minutes >= LEAST_MINUTES and _is_time(source.minutes):
+    if source.minutes >= LEAST_MINUTES:
         _settle(source, RATES, source.minutes, 1.0)
         _settle(source, SHIFTS, source.minutes, 1.0)
     if line_known and source.peak[LINE] > NO_LINE:
         source.recent[source.lines % MINUTES, LINE] = source.peak[LINE]
         source.lines += 1
-        if source.lines >= LEAST_MINUTES and _is_time(source.lines):
+        if source.lines >= LEAST_MINUTES:
             _settle(source, LINE, source.lines, LEAST_SPREAD)
-
-
-@jit_in_place
-def _is_time(minutes: int) -> bool:
-    """Whether to look anew at what is usual: sorting takes its time."""
-    return minutes < 16 or minutes % 8 == 0
 
 
 @jit

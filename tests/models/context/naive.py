@@ -140,10 +140,9 @@ class Evidence:
     def beyond(self, kind: str, value: float) -> float:
         """Nats beyond what was usual in the last 64 minutes, of five or more."""
         peaks = self.peaks[kind]
-        known = len(peaks) if len(peaks) < 16 else len(peaks) // 8 * 8  # looked at every eighth minute
-        if known < 5:
+        if len(peaks) < 5:
             return 0.0
-        centre, spread = usual_of(peaks[max(0, known - 64) : known])
+        centre, spread = usual_of(peaks[-64:])
         return max(0.0, (value - centre) / spread)
 
     def total(self, values: dict[str, float]) -> float:
@@ -196,11 +195,11 @@ class Evidence:
         self.added[slot] = ("source_shifts", nats, self.now)
 
     def grown(self) -> dict[str, float]:
-        """Evidence beyond the usual, if it has grown by a nat and a tenth since it was shown last."""
+        """Evidence beyond the usual, if it has grown by a nat and by half since it was shown last."""
         values = self.values()
         self.peak = {kind: max(peak, values[kind]) for kind, peak in self.peak.items()}
         total = self.total(values)
-        if total < self.shown + max(1.0, 0.1 * self.shown):
+        if total < self.shown + max(1.0, 0.5 * self.shown):
             return {}
         self.shown = total
         return {kind: min(CAP_EVIDENCE, self.beyond(kind, value)) for kind, value in values.items()}
