@@ -186,6 +186,7 @@ def make_alert(event: SalientEvent, p_values: Mapping[ScoreName, float], why: Ex
         example=event.message,
         p_value=p_value,
         features=drivers,
+        evidence=event.evidence,
         open_wires=list(event.open_wires),
         scores=Scores(prefilter=p_values[ScoreName.PREFILTER], twin=p_values[ScoreName.TWIN], hybrid=p_value),
         bundle=event.bundle,
@@ -209,7 +210,8 @@ def _labels(event: SalientEvent, kind: Kind) -> dict[str, str]:
 
 def _annotations(event: SalientEvent, p_value: float, why: Explanation) -> dict[str, str]:
     drivers = "; ".join(f"{name} {value:.3g}, expected {usual:.3g}" for name, value, usual in why.drivers)
+    reasons = "".join(f"\n- {reason.sentence()}" for reason in event.evidence)
     return {
         "summary": f"{event.source}: {why.kind}: {event.template}"[:300],
-        "description": f"{event.message[:500]}\np-value {p_value:.3g}; {drivers}"[:1024],
+        "description": f"{event.message[:500]}\np-value {p_value:.3g}; {drivers}{reasons}"[:1024],
     }

@@ -68,6 +68,9 @@ class Manifest(BaseModel):
     prefilter_threshold: float = Field(allow_inf_nan=False)
     false_alarm_rate: float = Field(gt=0, lt=1, description="alert when the p-value is at most this")
     merges: list[str] = Field(max_length=100_000)
+    texts: dict[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")], str] = Field(
+        default_factory=dict, max_length=100_000, description="templates that are due, by their id"
+    )
     reading: dict[str, str | None] = Field(
         description="how lines were read in training; the default for replay"
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,13 @@ from models.int8.onnx_model import OnnxModel
 from models.options import EvaluateOptions
 from models.scores import PUBLISHED, EventScores, ScoreName
 from schemas.events import EventBatch
-from schemas.salient import EXAMPLE_CHARS, SalientEvent, Trigger, event_id
+from schemas.salient import EXAMPLE_CHARS, TEMPLATE_CHARS, Reason, ReasonKind, SalientEvent, Trigger, event_id
 from schemas.watermark import SalientMessage, Watermark
 
 MARK_EVERY: Final = 60.0  # s of event time between the notices that tell evaluate how far a partition is
 MARK_FOR: Final = 3600.0  # s after its last salient event that a partition goes on to send them
 _TRIGGERS: Final = list(Trigger)  # by their code
+_REASONS: Final[tuple[ReasonKind, ...]] = get_args(ReasonKind)  # likewise
 _READOUTS: Final = {
     ScoreName.TWIN: TWIN_READOUT,
     ScoreName.HYBRID: READOUT_FLOAT,
@@ -79,6 +80,7 @@ class Triage:
         self.context = Context(TemplateMiner(manifest.merges), manifest.entity_timeout, line=line)
         if bundle.context:
             self.context.restore(bundle.context)
+            self.context.miner.remember({int(key, 16): text for key, text in manifest.texts.items()})
         self._gate = InferenceGate(bundle.models, bundle.weights)
         self._last_mark = -np.inf
         self._last_salient = -np.inf
@@ -148,8 +150,19 @@ class Triage:
             template_id=f"{template:016x}", template=text,
             message=(events.message[index] if is_event else text)[:EXAMPLE_CHARS],
             features=rows.x[row].tolist(), wires=wires.tolist(), open_wires=is_open.astype(int).tolist(),
-            prefilter=logit,
+            prefilter=logit, evidence=self._reasons(rows, row),
         )  # fmt: skip
+
+    def _reasons(self, rows: Rows, row: int) -> list[Reason]:
+        """What adds most to the evidence of a row's entity, most first."""
+        told = [reason for reason in rows.why[row].tolist() if reason[0] >= 0]
+        return [
+            Reason(
+                kind=_REASONS[kind], template=self.context.miner.text(template)[:TEMPLATE_CHARS],
+                nats=round(nats, 3), share=min(1.0, share), age=round(age, 3),
+            )
+            for kind, template, nats, share, age in sorted(told, key=lambda reason: -reason[2])
+        ]  # fmt: skip
 
     def _with_marks(
         self, rows: Rows, chosen: NDArray[np.int64], salient: list[SalientEvent]

@@ -19,7 +19,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from schemas.salient import EXAMPLE_CHARS, Bit, Digest, Finite, problems
+from schemas.salient import EXAMPLE_CHARS, Bit, Digest, Finite, Reason, problems
 from schemas.timestamps import LATEST, TimestampReader
 
 __all__ = [
@@ -130,6 +130,9 @@ class Alert(BaseModel):
     ]
     features: Annotated[
         list[Driver], Field(max_length=64, description="What drove the score, strongest first.")
+    ] = []
+    evidence: Annotated[
+        list[Reason], Field(max_length=16, description="What makes the entity suspicious, most first.")
     ] = []
     open_wires: Annotated[list[Bit], Field(max_length=64, description="1 for every open wire, else 0.")] = []
     scores: Annotated[Scores, Field(description="P-values by prefilter, classical twin and hybrid.")]

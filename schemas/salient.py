@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-__all__ = ["EXAMPLE_CHARS", "SalientEvent", "Trigger", "event_id"]
+__all__ = ["EXAMPLE_CHARS", "TEMPLATE_CHARS", "Reason", "ReasonKind", "SalientEvent", "Trigger", "event_id"]
 
+TEMPLATE_CHARS = 300
 EXAMPLE_CHARS = 1_000
 """Most characters of an example message; whoever makes a `SalientEvent` or an `Alert` cuts to it."""
 
@@ -35,6 +36,37 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Unit = Annotated[float, Field(ge=-1.0, le=1.0, allow_inf_nan=False)]
 Bit = Annotated[int, Field(ge=0, le=1)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{1,128}$")]
+
+
+ReasonKind = Literal["new", "overdue", "repeats", "ending"]
+
+
+class Reason(BaseModel):
+    """Something that makes an entity suspicious, against what other entities of its kind show."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    kind: Annotated[
+        ReasonKind,
+        Field(description="Shown first, not shown by its deadline, shown so often, or ended after this."),
+    ]
+    template: Annotated[str, Field(max_length=TEMPLATE_CHARS, description="Of the message, cut.")]
+    nats: Annotated[float, Field(ge=0.0, allow_inf_nan=False, description="How much it adds.")]
+    share: Annotated[float, Field(ge=0.0, le=1.0, description="Share of such entities that show as much.")]
+    age: Annotated[
+        float,
+        Field(ge=0.0, allow_inf_nan=False, description="Seconds since the entity began, or its deadline."),
+    ]
+
+    def sentence(self) -> str:
+        """For people."""
+        share = f"{self.share:.1%} of such entities"
+        if self.kind == "overdue":
+            return f"lacks “{self.template}”, which {share} show within {self.age:.3g} s"
+        if self.kind == "ending":
+            return f"has ended after “{self.template}”, as {share} do, and lasted {self.age:.3g} s"
+        often = " so often" if self.kind == "repeats" else ""
+        return f"shows “{self.template}”{often}, which {share} do, after {self.age:.3g} s"
 
 
 class SalientEvent(BaseModel):
@@ -77,6 +109,9 @@ class SalientEvent(BaseModel):
     ] = []
     open_wires: Annotated[list[Bit], Field(max_length=64, description="1 for every open wire, else 0.")] = []
     prefilter: Annotated[Finite, Field(description="Prefilter score, a logit.")] = 0.0
+    evidence: Annotated[
+        list[Reason], Field(max_length=16, description="What makes the entity suspicious, most first.")
+    ] = []
 
     @model_validator(mode="after")
     def _one_bit_per_wire(self) -> SalientEvent:
@@ -86,7 +121,7 @@ class SalientEvent(BaseModel):
 
     def encode(self) -> bytes:
         """The value of a Kafka record: JSON, floats exact."""
-        return orjson.dumps(self.__dict__)
+        return orjson.dumps(self.__dict__ | {"evidence": [reason.__dict__ for reason in self.evidence]})
 
 
 def problems(error: ValidationError) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from hashlib import blake2b
 from math import isfinite
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.context import evidence, kernel, tables
+from models.context.columns import attributes, short_name
 from models.context.features import WIDTH
 from models.context.line import UNKNOWN, Line
 from models.context.tables import NAME_BYTES, State
@@ -42,7 +42,8 @@ class Rows:
     x (n, WIDTH) float32; trigger (n,) EVENT, ENTITY_END or SILENCE; event (n,) index into the batch of the
     event itself or of the one whose time brought the row; time, watermark (n,) seconds; template, source (n,)
     uint64; severity (n,); of_entity (n,): whether it has an entity; names (n, NAME_BYTES) of the entity, for
-    rows that are no event; line (n,): what the row says by itself, in nats beyond what is usual.
+    rows that are no event; line (n,): what the row says by itself, in nats beyond what is usual; why (n,
+    REASONS) of tables.REASON: what adds most to the evidence that the row shows of its entity.
     """
 
     x: NDArray[np.float32]
@@ -56,6 +57,7 @@ class Rows:
     of_entity: NDArray[np.bool_]
     names: NDArray[np.uint8]
     line: NDArray[np.float64]
+    why: NDArray[np.void]
 
     def __len__(self) -> int:
         return len(self.trigger)
@@ -89,14 +91,6 @@ def _empty_state() -> State:
         np.zeros(BUCKETS, np.int32),
         clock,
     )
-
-
-def _short_name(entity: str) -> bytes:
-    """At most NAME_BYTES bytes that tell entities apart."""
-    encoded = entity.encode("utf-8", "replace")
-    if len(encoded) <= NAME_BYTES:
-        return encoded
-    return encoded[: NAME_BYTES - 16] + blake2b(encoded, digest_size=8).hexdigest().encode()
 
 
 class Context:
@@ -159,7 +153,7 @@ class Context:
             self.miner.forget(self._templates_in_use())
         template, shapes = self.miner.mine(events.message)
         entity, names = self._entities(events.entity)
-        rows, keys, numbers = _attributes(events.numbers)
+        rows, keys, numbers = attributes(events.numbers)
         return kernel.Input(
             np.asarray(events.time, np.float64),
             np.asarray(events.severity, np.int64),
@@ -177,9 +171,18 @@ class Context:
         )
 
     def _templates_in_use(self) -> set[int]:
-        """Templates that rows may name which time alone brings."""
-        tables = (self.state.entities, self.state.sources)
-        return {key for table in tables for key in table["previous"].tolist()}
+        """Templates that rows may still name: last ones, what is due, and what makes entities suspicious."""
+        state = self.state
+        due = (kind["due_template"][: kind["due"]] for kind in state.kinds[state.kinds["key"] != 0])
+        told = state.entities["why_template"][state.entities["why_nats"] > 0.0]
+        columns = (state.entities["previous"], state.sources["previous"], told, *due)
+        return {key for column in columns for key in column.tolist()}
+
+    def due_texts(self) -> dict[str, str]:
+        """Texts of the templates that are due in some kind of unit, by their id in hexadecimal."""
+        kinds = self.state.kinds[self.state.kinds["key"] != 0]
+        due = sorted({key for kind in kinds for key in kind["due_template"][: kind["due"]].tolist()})
+        return {f"{key:016x}": text for key in due if (text := self.miner.text(key))}
 
     def _sources(self, names: Sequence[str]) -> NDArray[np.uint64]:
         known = self._known_sources
@@ -198,7 +201,7 @@ class Context:
         if "".join(entities).isascii() and max(map(len, entities)) <= size:
             fixed = np.array(entities, f"S{size}")
         else:
-            fixed = np.array([_short_name(entity) for entity in entities], f"S{size}")
+            fixed = np.array([short_name(entity) for entity in entities], f"S{size}")
         names = fixed.view(np.uint8).reshape(len(entities), size)
         return kernel.hash_names(names), names
 
@@ -219,6 +222,7 @@ class Context:
             np.empty(size, np.bool_),
             np.zeros((size, NAME_BYTES), np.uint8),
             np.empty(size),
+            np.empty((size, tables.REASONS), tables.REASON),
         )
 
     @staticmethod
@@ -226,7 +230,7 @@ class Context:
         return Rows(
             out.x[:n], out.trigger[:n], out.event[:n], out.time[:n], out.watermark[:n],
             out.template[:n], out.source[:n], out.severity[:n], out.of_entity[:n], out.names[:n],
-            out.line[:n],
+            out.line[:n], out.why[:n],
         )  # fmt: skip
 
     def dump(self) -> Arrays:
@@ -385,19 +389,3 @@ def _joined(first: Rows, second: Rows, events: int) -> Rows:
     }
     columns["event"][len(first) :] += events
     return Rows(**columns)
-
-
-def _attributes(
-    numbers: Sequence[dict[str, float] | None],
-) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.float64]]:
-    """Numeric attributes of all events as three parallel arrays: event index, hash of the name, value."""
-    flat = [(row, name, value) for row, held in enumerate(numbers) if held for name, value in held.items()]
-    if not flat:
-        return np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0)
-    rows, names, values = zip(*flat, strict=True)
-    keys = {name: template_id(name) for name in set(names)}
-    return (
-        np.array(rows, np.int64),
-        np.fromiter((keys[name] for name in names), np.uint64, len(names)),
-        np.array(values, np.float64),
-    )

@@ -7,6 +7,7 @@ surprise, as in a sequential test; Wald, Annals of Mathematical Statistics 16, 1
 - overdue: -log of the share of units that never show a usual template (so many times), when its deadline has
   passed; what is due at about the same time is one step and counts once. When the unit has ended, or is quiet
   for longer than its kind ever is, all that it lacks counts;
+- ending: -log of the share of units that end after what it has shown last, when it has ended;
 - repeats: when a count reaches 2, 3, ... 8, 16, 32 ..., -log of the share of units that reach it, of those
   that reach the one before.
 
@@ -38,6 +39,7 @@ from models.context.tables import (
     DUE_TIMES,
     EVIDENCE,
     GONE,
+    REASONS,
     RECENT_UNITS,
     TAG_ALL,
     TAG_KIND,
@@ -52,7 +54,7 @@ from models.context.tables import (
 )
 from models.jit import jit, jit_in_place
 
-NEW, OVERDUE, REPEATS, LINE = range(EVIDENCE + 1)
+NEW, OVERDUE, REPEATS, ENDING, LINE = range(EVIDENCE + 1)
 LEARN, CALIBRATE, LEAVE_OUT, PAIRS = 1, 2, 4, 8  # what to do beside looking: see models/context/context.py
 
 KIND_UNITS: Final = 50.0  # ended units of a kind that say what is usual for it
@@ -327,6 +329,7 @@ def begin(state: State, slot: int, template: np.uint64) -> None:
     entity.timer = 0
     entity.evidence[:] = 0.0
     entity.evidence[LINE] = -NEVER
+    entity.why_nats[:] = 0.0
     entity.shown = entity.step_nats = entity.steps = entity.longest = 0.0
     entity.checked = entity.step = -1.0
     entity.quiet_at = NEVER
@@ -349,6 +352,45 @@ def last_count(times: int) -> int:
 
 
 @jit_in_place
+def _note(entity: Records, kind: int, template: np.uint64, nats: float, share: float, age: float) -> None:
+    """Keep a reason for a unit's evidence, if it is among those that add most."""
+    at = 0
+    for i in range(REASONS):
+        if entity.why_nats[i] > 0.0 and entity.why_kind[i] == kind and entity.why_template[i] == template:
+            at = i
+            break
+        if entity.why_nats[i] < entity.why_nats[at]:
+            at = i
+    if nats <= entity.why_nats[at]:
+        return
+    entity.why_kind[at] = kind
+    entity.why_template[at] = template
+    entity.why_nats[at] = nats
+    entity.why_share[at] = share
+    entity.why_age[at] = age
+
+
+@jit_in_place
+def end_after(entity: Records, ends: float, occurrences: float, age: float) -> None:
+    """A unit has ended: so many did after what it has shown last, of so many that have shown it."""
+    share = ends / max(1.0, occurrences)
+    nats = max(0.0, -log((ends + 0.5) / (occurrences + 1.0)))
+    entity.evidence[ENDING] = max(entity.evidence[ENDING], nats)
+    _note(entity, ENDING, entity.previous, nats, min(1.0, share), age)
+
+
+@jit_in_place
+def tell(entity: Records, reasons: Records) -> None:
+    """Write the reasons for a unit's evidence to reasons (REASONS,); a kind of -1 is none."""
+    for i in range(REASONS):
+        reasons[i].kind = entity.why_kind[i] if entity.why_nats[i] > 0.0 else -1
+        reasons[i].template = entity.why_template[i]
+        reasons[i].nats = entity.why_nats[i]
+        reasons[i].share = entity.why_share[i]
+        reasons[i].age = entity.why_age[i]
+
+
+@jit_in_place
 def observe(
     state: State, slot: int, template: np.uint64, words: NDArray[np.uint64], now: float, mode: int
 ) -> bool:
@@ -361,6 +403,7 @@ def observe(
         if node == 0:
             return False
         units = max(0.0, _units(state, entity.kind) - left_out)
+        before_it = entity.evidence[NEW]
         for word in words:
             if word == 0:
                 break
@@ -368,6 +411,8 @@ def observe(
             nats = _nats(_shown_by(state, entity.kind, item, 0, left_out), units)
             if nats > RARE and _node(state, slot, item) == 0 and _add_node(state, slot, item) != 0:
                 entity.evidence[NEW] += nats
+        share = _shown_by(state, entity.kind, template, 1, left_out) / max(1.0, units)
+        _note(entity, NEW, template, entity.evidence[NEW] - before_it, share, now - entity.first)
     row = state.nodes[node]
     row.times += 1
     times = int(row.times)
@@ -378,7 +423,9 @@ def observe(
         reached = _shown_by(state, entity.kind, template, times, left_out)
         of = _shown_by(state, entity.kind, template, before, left_out)
         if of > 0.0:
-            entity.evidence[REPEATS] += max(0.0, -log((reached + 0.5) / (of + 1.0)))
+            nats = max(0.0, -log((reached + 0.5) / (of + 1.0)))
+            entity.evidence[REPEATS] += nats
+            _note(entity, REPEATS, template, nats, reached / of, now - entity.first)
     return times == 1
 
 
@@ -474,6 +521,7 @@ def _count_step(state: State, slot: int, mode: int) -> None:
     i = _after(known, entity.checked)
     entity.checked = known.due_age[i]
     nats = _lacks(state, slot, known, i, mode)
+    _note_lacking(entity, known, i, nats)
     if entity.step != known.due_step[i]:
         entity.step = known.due_step[i]
         entity.step_nats = 0.0
@@ -499,7 +547,14 @@ def _count_lacking(state: State, slot: int, mode: int) -> None:
             nats = _lacks_too(state, known, i, nats, mode)
         total += nats
         lacked_before = lacking
+        _note_lacking(entity, known, i, nats)
     entity.evidence[OVERDUE] = max(entity.evidence[OVERDUE], total)
+
+
+@jit_in_place
+def _note_lacking(entity: Records, known: Records, i: int, nats: float) -> None:
+    share = 1.0 - known.due_lacking[i] / max(1.0, known.built)
+    _note(entity, OVERDUE, known.due_template[i], nats, share, known.due_age[i])
 
 
 @jit_in_place
@@ -747,10 +802,10 @@ def build(state: State, where: int) -> None:
     found = np.zeros(DUE_ITEMS, np.int64)
     ages = np.zeros(DUE_ITEMS)
     n = 0
-    for i in np.flatnonzero(state.share_kinds == known.key):
-        share = state.shares[i]
+    for of_kind in np.flatnonzero(state.share_kinds == known.key):
+        share = state.shares[of_kind]
         if share.early >= USUAL_SHARE * known.units and share.early > 0.0 and n < DUE_ITEMS:
-            found[n] = i
+            found[n] = of_kind
             ages[n] = deadline(share.ages)
             n += 1
     step = -NEVER
@@ -885,11 +940,17 @@ def suspicion(state: State, entity: Records) -> float:
 
 @jit_in_place
 def show(
-    state: State, entity: Records, x: NDArray[np.float32], first: int, cap: float, whatever: bool
+    state: State,
+    entity: Records,
+    x: NDArray[np.float32],
+    reasons: Records,
+    first: int,
+    cap: float,
+    whatever: bool,
 ) -> bool:
     """Write the unit's evidence to x from column `first` on, if it has grown by a step, or whatever it is.
 
-    Whether it was written.
+    And what adds most to it to reasons (REASONS,). Whether it was written.
     """
     total = suspicion(state, entity)
     if not whatever and total < entity.shown + max(STEP, STEP_SHARE * entity.shown):
@@ -899,4 +960,6 @@ def show(
     if judge >= 0:
         for k in range(EVIDENCE):
             x[first + k] = min(cap, _calibrated(state.kinds[judge], entity.evidence, k))
+    if total > 0.0:
+        tell(entity, reasons)
     return True

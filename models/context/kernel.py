@@ -58,9 +58,9 @@ WAITING, ENDED = 1, 2  # states of an entity in the ring
 
 # Columns of x, in the order of features.FEATURES.
 (
-    F_TEMPLATE_SOURCE, F_TEMPLATE, F_AGE, F_WORD, F_ENTITY_TRANSITION, F_SOURCE_TRANSITION, F_GAP, F_END,
+    F_TEMPLATE_SOURCE, F_TEMPLATE, F_AGE, F_WORD, F_ENTITY_TRANSITION, F_SOURCE_TRANSITION, F_GAP,
     F_PATH, F_DURATION, F_SEVERITY, F_SEVERITY_SOURCE, F_PARAMETER, F_PARAMETER_NEW,
-    F_NEW, F_OVERDUE, F_REPEATS, F_RATES, F_SHIFTS, F_SILENCE,
+    F_NEW, F_OVERDUE, F_REPEATS, F_ENDING, F_RATES, F_SHIFTS, F_SILENCE,
 ) = range(20)  # fmt: skip
 
 
@@ -96,6 +96,7 @@ class Output(NamedTuple):
     of_entity: NDArray[np.bool_]
     names: NDArray[np.uint8]
     line: NDArray[np.float64]  # what the row says by itself, nats
+    why: Records  # (n, REASONS) for the evidence that the row shows of its unit
 
 
 @jit_in_place
@@ -186,7 +187,14 @@ def _entity_slot(
 
 @jit_in_place
 def _entity_features(
-    state: State, x: NDArray[np.float32], events: Input, row: int, now: float, known: Records, mode: int
+    state: State,
+    x: NDArray[np.float32],
+    reasons: Records,
+    events: Input,
+    row: int,
+    now: float,
+    known: Records,
+    mode: int,
 ) -> int:
     """Features of an event in its entity, the slot of which is given back; known is that of its template."""
     template, clock = events.template[row], state.clock[0]
@@ -211,12 +219,14 @@ def _entity_features(
         entity.path += mix(template, TAG_PATH)
     if entity.episode == 0:
         evidence.await_next(state, slot)
-    evidence.show(state, entity, x, F_NEW, CAP_EVIDENCE, False)
+    evidence.show(state, entity, x, reasons, F_NEW, CAP_EVIDENCE, False)
     return slot
 
 
 @jit_in_place
-def _end_features(state: State, x: NDArray[np.float32], slot: int, line: Line, mode: int) -> float:
+def _end_features(
+    state: State, x: NDArray[np.float32], reasons: Records, slot: int, line: Line, mode: int
+) -> float:
     """Features of an entity that fell idle; what it has shown goes on if it wakes up, as the next episode.
 
     Gives back what they say by themselves, nats.
@@ -224,7 +234,7 @@ def _end_features(state: State, x: NDArray[np.float32], slot: int, line: Line, m
     entity, clock = state.entities[slot], state.clock[0]
     where, _ = _template_slot(state, entity.previous, entity.last)
     known = state.templates[where]
-    x[F_END] = max(0.0, min(CAP, -log((known.ends + 0.5) / (known.occurrences + 1.0))))
+    evidence.end_after(entity, known.ends, known.occurrences, entity.last - entity.first)
     known.ends += 1.0
     key = mix(entity.first_template, np.uint64(min(entity.episode, 3) + 17))
     x[F_PATH] = _surprise(state.counts, state.moments, clock, mix(key, TAG_PATH), entity.path)
@@ -232,7 +242,7 @@ def _end_features(state: State, x: NDArray[np.float32], slot: int, line: Line, m
     x[F_DURATION] = _robust_z(state.moments, clock, mix(key, TAG_DURATION), duration, 0.5)
     said = evidence.line_nats(state, entity, line, x, ENTITY_END)
     evidence.end(state, slot, mode)
-    evidence.show(state, entity, x, F_NEW, CAP_EVIDENCE, entity.shown == 0.0)
+    evidence.show(state, entity, x, reasons, F_NEW, CAP_EVIDENCE, entity.shown == 0.0)
     entity.episode += 1
     return said
 
@@ -256,6 +266,7 @@ def _emit(out: Output, at: int, trigger: int, event: int, now: float, watermark:
     out.time[at] = now
     out.watermark[at] = watermark
     out.line[at] = 0.0
+    out.why[at, 0].kind = out.why[at, 1].kind = out.why[at, 2].kind = out.why[at, 3].kind = -1
     out.x[at, :] = 0.0
 
 
@@ -283,7 +294,7 @@ def _deadlines(state: State, out: Output, at: int, event: int, timeout: float, m
         if evidence.check(state, slot, clock.watermark, timeout, mode):
             _emit(out, at, OVERDUE, event, entity.looked, clock.watermark)
             x = out.x[at]
-            if evidence.show(state, entity, x, F_NEW, CAP_EVIDENCE, False):
+            if evidence.show(state, entity, x, out.why[at], F_NEW, CAP_EVIDENCE, False):
                 _unit_row(state, out, at, slot)
                 at += 1
     return at
@@ -301,7 +312,7 @@ def _ends(state: State, out: Output, at: int, event: int, timeout: float, line: 
         clock.next_end = state.newer[slot]
         _emit(out, at, ENTITY_END, event, entity.last + timeout, clock.watermark)
         x = out.x[at]
-        out.line[at] = _end_features(state, x, slot, line, mode)
+        out.line[at] = _end_features(state, x, out.why[at], slot, line, mode)
         _unit_row(state, out, at, slot)
         at += 1
         at = _end_in_source(state, out, at, event, slot, timeout, line.known)
@@ -554,7 +565,7 @@ def run(state: State, events: Input, out: Output, timeout: float, line: Line, mo
         source = _source_features(state, x, events, row, now, line.known)
         attribute = _parameter_features(state, source, x, events, row, attribute)
         if events.entity[row] != 0:
-            unit = _entity_features(state, x, events, row, now, known, mode)
+            unit = _entity_features(state, x, out.why[at], events, row, now, known, mode)
             out.line[at] = evidence.line_nats(state, state.entities[unit], line, x, EVENT)
         else:
             out.line[at] = sources.line_nats(source, line, x, EVENT)

@@ -31,7 +31,7 @@ CLUMPING: Final = 10.0  # of counts: their rate varies by about 1 / sqrt(CLUMPIN
 LEAST_MINUTES: Final = 5  # of a source, with events, that say what is usual at all
 KNOWN_MINUTES: Final = 60  # after which suspicious ones are learnt apart
 NO_LINE: Final = -1e18  # what the highest of no rows says; tables hold finite numbers
-STEP_SHARE: Final = 0.5  # by which evidence grows before it is shown again: a burst grows with each event
+STEP_SHARE: Final = 0.25  # by which evidence grows before it is shown again: a burst grows with each event
 SLIGHT: Final = 1.0  # nats: what adds less to a source under suspicion is learnt all the same
 
 

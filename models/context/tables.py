@@ -18,10 +18,11 @@ TEMPLATE_WORDS: Final = 12  # of a template, as many as the miner finds
 AGE_BINS: Final = 32  # of the ages at which units show something; models/context/evidence.py
 DUE_TIMES: Final = 3  # occurrences of a template in a unit that each have a deadline
 DUE_ITEMS: Final = 512  # deadlines of a kind of units
-EVIDENCE: Final = 3  # kinds of evidence of a unit, after which stands what its highest row says
+EVIDENCE: Final = 4  # kinds of evidence of a unit, after which stands what its highest row says
 SOURCE_EVIDENCE: Final = 2  # kinds of evidence of a source over a minute, and its highest row, likewise
 MINUTES: Final = 64  # of a source, whose evidence says what is usual
 RECENT_UNITS: Final = 512  # of a kind, whose evidence says what is usual
+REASONS: Final = 4  # what adds most to a unit's evidence, kept to be told
 GONE: Final = np.uint64(2)  # key of a slot given up; hashes are odd
 
 # What a hash is a hash of, so that one table holds many kinds of context.
@@ -91,7 +92,14 @@ ENTITY: Final = np.dtype([
     ("evidence", "f8", (EVIDENCE + 1,)), ("shown", "f8"),
     ("due", "f8"), ("timer", "i4"), ("checked", "f8"), ("step", "f8"), ("step_nats", "f8"), ("steps", "f8"),
     ("longest", "f8"), ("quiet_at", "f8"), ("looked", "f8"),
+    ("why_kind", "i8", (REASONS,)), ("why_template", "u8", (REASONS,)), ("why_nats", "f8", (REASONS,)),
+    ("why_share", "f8", (REASONS,)), ("why_age", "f8", (REASONS,)),
     ("name", "u1", (NAME_BYTES,)),
+])  # fmt: skip
+# one reason for a unit's evidence: its kind and template, nats, share of the units that show it, and age (s)
+# of the unit, or its deadline
+REASON: Final = np.dtype([
+    ("kind", "i8"), ("template", "u8"), ("nats", "f8"), ("share", "f8"), ("age", "f8"),
 ])  # fmt: skip
 # what a unit has shown: a template so many times, the first ones at these ages (s), or a word (times 0)
 NODE: Final = np.dtype([

@@ -39,6 +39,8 @@ class TrainingRows:
     an entity, else it is a source over a minute; masks (n,) of the normal rows to fit on and of all normal
     ones; bags to fit; tail: share of the units taken as normal that may be faults nobody reported.
 
+    learnt: what the context has learnt, and texts of what is due in it.
+
     For choosing a threshold by labels: labelled (n,) is the labelled entity of each row, -1 for none, and
     truth its verdict; calibration (n,) masks the later rows.
     """
@@ -57,6 +59,7 @@ class TrainingRows:
     entity_timeout: float
     merges: list[str]
     learnt: Arrays
+    texts: dict[str, str]
     reading: ReadOptions
     summary: dict[str, Any]
 
@@ -114,7 +117,7 @@ def build(
     return TrainingRows(
         x, trigger, unit, of_entity, normal & ~later, normal, later, labelled, truth, bags,
         0.0 if labels is not None or options.cold else MOST_SUSPECTED, timeout, merges,
-        context.dump(), reading,
+        context.dump(), context.due_texts(), reading,
         {
             "events": len(events), "from": float(min(events.time)), "to": float(max(events.time)),
             "calibrated_from": cut, "labels": None if labels is None else len(truth), "bags": len(bags),

@@ -70,7 +70,7 @@ def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> B
         format=FORMAT, qualm="", features=list(NAMES), wires=options.wires, layers=options.layers,
         preset=options.preset, entity_timeout=rows.entity_timeout, salience_budget=options.salience_budget,
         prefilter_threshold=threshold, false_alarm_rate=options.false_alarm_rate or DEFAULT_RATE,
-        merges=rows.merges, reading=rows.reading.remembered(),
+        merges=rows.merges, texts={} if options.cold else rows.texts, reading=rows.reading.remembered(),
         training={**asdict(options), **rows.summary, **reached},
         calibrated_on={},
     )  # fmt: skip

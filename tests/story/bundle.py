@@ -23,11 +23,15 @@ from models.bundle import (
     Bundle,
     Manifest,
 )
+from models.context.context import Arrays, Context
 from models.context.features import NAMES
+from models.context.tables import TAG_ALL, slot_of
+from models.context.templates import TemplateMiner
 from models.heads.calibration import Calibration, UnitCalibration
 from models.heads.density import DensityMatrices
 from models.int8.onnx_graph import Layer, build
 from models.scores import ScoreName
+from tests.story.events import START
 
 TIMEOUT = 60.0  # s without events that end an entity
 THRESHOLD = 2.4
@@ -44,7 +48,7 @@ CALIBRATION = {
 # What each readout adds to the prefilter's logit less THRESHOLD, on [<Z_0>, <Z_1>, a_0, a_1, prior].
 READOUT_WEIGHTS = {READOUT: [-2.0, -1.0, 0.0, 0.0, 0.0], READOUT_FLOAT: [0.0] * 5, TWIN_READOUT: [0.0] * 5}
 READOUT_BIAS = {READOUT: 3.0, READOUT_FLOAT: -2.0, TWIN_READOUT: -1.0}
-TYPICAL = {"severity_rank": 1.0, "unexpected_end": 0.5, "source_silence": 0.0}
+TYPICAL = {"severity_rank": 1.0, "unit_ending": 0.5, "source_silence": 0.0}
 
 
 def linear(weight: list[list[float]], bias: list[float], activation: str | None) -> bytes:
@@ -59,10 +63,21 @@ def by_feature(values: dict[str, float], otherwise: float = 0.0) -> list[float]:
     return [values.get(name, otherwise) for name in NAMES]
 
 
+def context_of_the_reference() -> Arrays:
+    """A context that knows one thing: evidence of units counts as it is, beyond a median of 0."""
+    context = Context(TemplateMiner(), TIMEOUT)
+    clock, kinds = context.state.clock[0], context.state.kinds
+    clock["watermark"] = clock["start"] = clock["tick"] = clock["rates_since"] = START
+    slot, _ = slot_of(kinds, TAG_ALL, clock)
+    kinds[slot]["certain"] = kinds[slot]["settled"] = 1
+    kinds[slot]["judged"], kinds[slot]["spread"] = 1000, 1.0
+    return context.dump()
+
+
 def make_bundle(folder: Path) -> Bundle:
     """Written to a folder and loaded from it, as any bundle is."""
     encoder = linear(
-        [by_feature({"severity_rank": 0.1}), by_feature({"unexpected_end": 0.2, "source_silence": 0.2})],
+        [by_feature({"severity_rank": 0.1}), by_feature({"unit_ending": 0.2, "source_silence": 0.2})],
         [0.0, 0.0],
         "Tanh",
     )
@@ -91,4 +106,4 @@ def make_bundle(folder: Path) -> Bundle:
     alike = {name: Calibration(np.array(scores), NORMAL) for name, scores in CALIBRATION.items()}
     calibrations = {name: UnitCalibration(each, each) for name, each in alike.items()}
     models = {ENCODER: encoder, ENCODER_FLOAT: encoder, **readouts}
-    return Bundle(manifest, weights, {}, models, calibrations).save(folder)
+    return Bundle(manifest, weights, context_of_the_reference(), models, calibrations).save(folder)

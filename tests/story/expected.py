@@ -1,6 +1,6 @@
 """Every alert that the story must lead to, worked out from the definitions and from nothing that qualm says.
 
-Features: severity_rank is 3 nats a step from INFO to WARN, ERROR, FATAL. unexpected_end is -log of
+Features: severity_rank is 3 nats a step from INFO to WARN, ERROR, FATAL. unit_ending is -log of
 (ends after this template + 1/2) / (occurrences of it + 1). source_silence is the log of the number of events
 times the gap, by the longest gap there was and a second.
 """
@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass
 from math import cos, log, pi, tanh
 from typing import Any
+
+import pytest
 
 from tests.story.bundle import CALIBRATION, NORMAL, THRESHOLD
 from tests.story.events import START
@@ -34,6 +36,23 @@ class Cause:
     wire: int
     angle: float  # before tanh
     trigger: str = "event"
+    lasted: float | None = None  # of a request that has ended, s
+
+    @property
+    def evidence(self) -> list[dict[str, Any]]:
+        """Of an end: that none before it was there."""
+        if self.lasted is None:
+            return []
+        nats = pytest.approx(self.value, abs=1e-3)
+        return [{"kind": "ending", "template": self.template, "nats": nats, "share": 0.0, "age": self.lasted}]
+
+    @property
+    def told(self) -> str:
+        """The same, for people."""
+        if self.lasted is None:
+            return ""
+        such = "0.0% of such entities"
+        return f"\n- has ended after “{self.template}”, as {such} do, and lasted {self.lasted:.3g} s"
 
     @property
     def above(self) -> float:
@@ -42,8 +61,8 @@ class Cause:
 
     @property
     def logit(self) -> float:
-        """The one feature; beyond 5 nats it counts less and less, but for a silence, which is evidence."""
-        if self.kind == "silence":
+        """The one feature; beyond 5 nats it counts less and less, where it is no evidence."""
+        if self.kind in ("silence", "sequence"):
             return self.value
         return self.value if self.value <= 5.0 else 5.0 + 2.0 * log(1.0 + (self.value - 5.0) / 2.0)
 
@@ -68,9 +87,9 @@ def level(source: str, severity: str, template: str, nats: float) -> Cause:
     return Cause("level", source, severity, template, "severity_rank", nats, 1.0, 0, nats / 10)
 
 
-def ended(template: str, nats: float) -> Cause:
+def ended(template: str, nats: float, lasted: float) -> Cause:
     return Cause(
-        "sequence", "api", "INFO", template, "unexpected_end", nats, 0.5, 1, nats / 5, trigger="entity_end"
+        "sequence", "api", "INFO", template, "unit_ending", nats, 0.5, 1, nats / 5, "entity_end", lasted
     )
 
 
@@ -89,8 +108,8 @@ SILENCE = Cause(
 REFUSED = level("api", "ERROR", "payment of <*> EUR refused", ERROR)
 SLOW = level("billing", "WARN", "answer took <*> ms", WARN)
 MEMORY = level("billing", "FATAL", "out of memory", FATAL)
-DONE = ended("request <*> done", FIRST_DONE)
-ACCEPTED = ended("request <*> accepted", NEVER_DONE)
+DONE = ended("request <*> done", FIRST_DONE, 1.0)
+ACCEPTED = ended("request <*> accepted", NEVER_DONE, 0.0)
 
 
 @dataclass(frozen=True)
@@ -166,6 +185,7 @@ def alert_of(told: Told, topic: str, bundle: str) -> dict[str, Any]:
         "example": told.example,
         "p_value": told.p_value,
         "features": [{"name": cause.feature, "value": cause.value, "expected": cause.usual}],
+        "evidence": cause.evidence,
         "open_wires": [1, 0] if cause.wire == 0 else [0, 1],
         "scores": cause.p_values,
         "bundle": bundle,
@@ -181,6 +201,6 @@ def alert_of(told: Told, topic: str, bundle: str) -> dict[str, Any]:
         },
         "annotations": {
             "summary": f"{cause.source}: {cause.kind}: {cause.template}",
-            "description": f"{told.example}\np-value {told.p_value:.3g}; {why}",
+            "description": f"{told.example}\np-value {told.p_value:.3g}; {why}{cause.told}",
         },
     }

@@ -195,11 +195,11 @@ class Evidence:
         self.added[slot] = ("source_shifts", nats, self.now)
 
     def grown(self) -> dict[str, float]:
-        """Evidence beyond the usual, if it has grown by a nat and by half since it was shown last."""
+        """Evidence beyond the usual, if it has grown by a nat and by a quarter since it was shown last."""
         values = self.values()
         self.peak = {kind: max(peak, values[kind]) for kind, peak in self.peak.items()}
         total = self.total(values)
-        if total < self.shown + max(1.0, 0.5 * self.shown):
+        if total < self.shown + max(1.0, 0.25 * self.shown):
             return {}
         self.shown = total
         return {kind: min(CAP_EVIDENCE, self.beyond(kind, value)) for kind, value in values.items()}
@@ -208,8 +208,6 @@ class Evidence:
 @dataclass
 class Template:
     first_seen: float
-    shown: int = 0  # how often an entity showed it
-    ends: int = 0  # how often it was the last one of an entity
 
 
 @dataclass
@@ -364,7 +362,6 @@ class Context:
         if name in self.waiting:  # else the pause has counted as an end
             gap = log(max(0.0, now - entity.last) + 0.01)
             x["entity_gap"] = self.usual["gap", entity.previous, template].z(gap, floor=0.5)
-        self.templates[template].shown += 1
         entity.templates.add(template)
         entity.previous, entity.source = template, source
         entity.last, entity.severity = max(now, entity.last), max(severity, entity.severity)
@@ -389,15 +386,12 @@ class Context:
                 yield Row("source", event, time, self.watermark, template, source, severity, "", grown)
 
     def end_features(self, entity: Entity) -> dict[str, float]:
-        template = self.templates[entity.previous]
         name = (entity.first_template, min(entity.episode, 3))
         x = {
-            "unexpected_end": nats((template.ends + 0.5) / (template.shown + 1.0)),
             "entity_path": self.surprise["path", name](frozenset(entity.templates)),
         }
         duration = log(entity.last - entity.first + 0.1)
         x["entity_duration"] = self.usual["duration", name].z(duration, floor=0.5)
-        template.ends += 1
         entity.episode += 1
         return x
 

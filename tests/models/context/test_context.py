@@ -176,7 +176,7 @@ def test_an_entity_that_ends_early_shows_it_when_it_ends() -> None:
     ends = np.flatnonzero(rows.trigger == ENTITY_END)
     (last,) = [row for row in ends if rows.name(int(row)) == "odd"]
     usual = ends[100]
-    for feature in ("unexpected_end", "entity_path"):
+    for feature in ("unit_ending", "entity_path"):
         assert values(rows, feature)[usual] < 0.2, feature
         assert values(rows, feature)[last] > 4.0, feature
     assert rows.time[last] == at + 1.0 + 60.0

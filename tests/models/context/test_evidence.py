@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from models.context.context import PRODUCTION, Context, Rows
-from models.context.evidence import LEARN, LEAVE_OUT
+from models.context.evidence import LEARN, LEAVE_OUT, REPEATS
 from models.context.features import EVIDENCE_COLUMNS
 from models.context.kernel import EVENT, OVERDUE
-from models.context.tables import EVIDENCE
-from models.context.templates import TemplateMiner
+from models.context.templates import TemplateMiner, template_id
 from schemas.events import EventBatch, Row
 
 START = 1.7e9
@@ -50,7 +49,7 @@ def evidence(context: Context, rows: list[Row], name: str) -> tuple[Rows, np.nda
     events = EventBatch.of([*rows, event(rows[-1][0] + 500.0, "tick")])
     found = context.update(events)
     mine = [i for i, (_, entity) in enumerate(context.names(events, found)) if entity == name]
-    return found, found.x[:, EVIDENCE_COLUMNS][:, :EVIDENCE], mine
+    return found, found.x[:, EVIDENCE_COLUMNS][:, : REPEATS + 1], mine
 
 
 def test_a_usual_unit_has_no_evidence() -> None:
@@ -158,6 +157,31 @@ def test_the_longest_quiet_units_are_forgotten_whole_and_counted(monkeypatch: py
     short = context.state._replace(nodes=context.state.nodes[:100])
     context.state = short
     rows = [event(LATER + i * 0.001, "begin", f"u{i}") for i in range(300)]
-    _, found, _ = evidence(context, rows, "u0")
+    told, found, _ = evidence(context, rows, "u0")
     assert context.state.clock["forgotten"][0] >= 200
-    assert len([1 for row in found if row[1] > 0.0]) <= 100  # nothing is said of those forgotten
+    # Nothing is said of those forgotten.
+    assert 0 < len({told.name(i) for i in np.flatnonzero(found[:, 1]).tolist()}) <= 100
+
+
+def test_the_reasons_name_what_adds_most() -> None:
+    """Two things new and two that lack, with the share of units that show them, and when."""
+    rows = request("odd", LATER, "begin", "disk lost", "retry")
+    told, _, mine = evidence(judge(0), rows, "odd")
+    found = {}
+    for kind, template, nats, share, age in told.why[mine[-2]].tolist():
+        found[kind, judge_text(template)] = (round(nats, 4), share, round(age, 2))
+    never = round(NEVER_OF_60, 4)
+    assert found[0, "disk lost"] == (round(2 * NEVER_OF_60, 4), 0.0, 1.0)
+    assert found[0, "retry"] == (never, 0.0, 2.0)
+    assert {key[1] for key in found if key[0] == 1} == {"work", "commit"}
+    for kind, text in found:
+        if kind == 1:
+            nats, share, age = found[kind, text]
+            assert (nats, share) == (never, 1.0)
+            assert 1.0 < age < 10.0
+
+
+def judge_text(template: int) -> str:
+    """Text of one of the templates above."""
+    texts = ("begin", "work", "commit", "disk lost", "retry")
+    return next(text for text in texts if template_id(text) == template)

@@ -134,8 +134,8 @@ def test_the_prefilter_does_not_depend_on_batches(n: int, seed: int) -> None:
     assert whole.tolist() == alone
     for i in range(n):
         centre, spread = usual[int(of_entity[i])]
-        own = max(0.0, (x[i, :14].astype(float) @ weight[:14] + bias[trigger[i]] - centre) / spread)
+        own = max(0.0, (x[i, :13].astype(float) @ weight[:13] + bias[trigger[i]] - centre) / spread)
         own = own if own <= 5.0 else 5.0 + 2.0 * np.log(1.0 + (own - 5.0) / 2.0)
         if trigger[i] >= 2:  # a silence, what is overdue, a source: evidence alone
             own = 0.0
-        assert whole[i] == pytest.approx(own + x[i, 14:].astype(float).sum(), rel=1e-6)
+        assert whole[i] == pytest.approx(own + x[i, 13:].astype(float).sum(), rel=1e-6)

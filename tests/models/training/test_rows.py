@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from models.context.context import Context, Names, Rows
 from models.context.kernel import ENTITY_END, EVENT, SILENCE
-from models.context.tables import NAME_BYTES
+from models.context.tables import NAME_BYTES, REASON, REASONS
 from models.context.templates import TemplateMiner
 from models.labels import Labels
 from models.options import TrainingOptions
@@ -174,6 +174,7 @@ def rows(*of: tuple[int, float, int]) -> Rows:
         time=np.array(time), watermark=np.array(time), template=np.zeros(n, np.uint64),
         source=np.zeros(n, np.uint64), severity=np.zeros(n, np.int64), of_entity=none(n),
         names=np.zeros((n, NAME_BYTES), np.uint8), line=np.zeros(n),
+        why=np.zeros((n, REASONS), REASON),
     )  # fmt: skip
 
 
