@@ -1,11 +1,14 @@
 """Training as a user runs it: inputs to events, events to a bundle, with progress."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
+from agents.entities import SAMPLE, find_entity
 from agents.inputs.inputs import InputError, Inputs, writable
 from agents.partitions import PartitionStates
+from agents.records import RecordBatch
 from models.bundle import MANIFEST, Bundle
 from models.labels import Labels
 from models.options import TrainingOptions
@@ -19,11 +22,30 @@ MOST_EVENTS: Final = 5_000_000  # held in memory at once, about 1 KB each
 Progress = Callable[[str, int, int], None]
 
 
-def read_events(inputs: Inputs, options: ReadOptions, progress: Progress) -> EventBatch:
-    """All events of the inputs in order of time. Raises InputError for none or more than MOST_EVENTS."""
+def choose_entity(
+    batches: Iterator[RecordBatch], options: ReadOptions
+) -> tuple[list[RecordBatch], ReadOptions, str]:
+    """The first batches of the inputs, the options with an entity if they show one, and why that one."""
+    sample: list[RecordBatch] = []
+    values: list[bytes | None] = []
+    for batch in batches:
+        sample.append(batch)
+        values += batch.values
+        if len(values) >= SAMPLE:
+            break
+    values = values[:SAMPLE]
+    events = TopicDecoder(options).decode(values, range(len(values)), [None] * len(values)).events
+    found = find_entity(values, events, options)
+    return (sample, options, "") if found is None else (sample, found.options, found.sentence())
+
+
+def read_events(
+    batches: Iterable[RecordBatch], inputs: Inputs, options: ReadOptions, progress: Progress
+) -> EventBatch:
+    """All events of the batches in order of time. Raises InputError for none or more than MOST_EVENTS."""
     decoders = PartitionStates(lambda topic, partition: TopicDecoder(options))
     columns: list[list[object]] = [[] for _ in EventBatch.__slots__]
-    for batch in inputs:
+    for batch in batches:
         decoder = decoders.of(batch.topic, batch.partition)
         events = decoder.decode(batch.values, batch.offsets, batch.timestamps).events
         for column, name in zip(columns, EventBatch.__slots__, strict=True):
@@ -61,6 +83,10 @@ def run_training(
         raise InputError(
             f"{out}: no bundle can be written there: {error.strerror}; choose another --out"
         ) from None
-    events = read_events(inputs, reading, progress)
+    batches = iter(inputs)
+    sample, reading, entity = choose_entity(batches, reading)
+    events = read_events(chain(sample, batches), inputs, reading, progress)
     rows = build(events, labels, reading, options, progress)
+    if entity:
+        rows.summary["entity"] = entity
     return train(rows, options, progress).save(out)

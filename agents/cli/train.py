@@ -126,5 +126,7 @@ def _say_trained(bundle: "Bundle", out: Path, as_json: bool) -> None:
         return
     trained = f"trained on {training['events']:,} events, alerts at p <= {rate:.2g}"
     wires = f"{training['open_wires_reached']} of {training['wires']} wires open"
+    if "entity" in training:
+        click.echo(f"Entity: {training['entity']}; --entity-field or --entity-pattern names another.")
     click.echo(f"Wrote {out} ({bundle.digest[:16]}): {trained}, {wires}.")
     click.echo(f"Next: qualm replay INPUT --bundle {out}")
