@@ -30,7 +30,10 @@ def record(time: int, **fields: object) -> bytes:
     return json.dumps({"time": 1.7e9 + time, "level": "info", "service": "api", **fields}).encode()
 
 
-def found(line: Line, options: ReadOptions = ReadOptions()) -> ReadOptions | None:
+PLAIN = ReadOptions()
+
+
+def found(line: Line, options: ReadOptions = PLAIN) -> ReadOptions | None:
     rng = random.Random(1)
     lines = [line(i, name, rng) for i, name in enumerate(requests(rng))]
     events = TopicDecoder(options).decode(lines, range(len(lines)), [None] * len(lines)).events
