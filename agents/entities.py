@@ -19,8 +19,8 @@ from schemas.formats.patterns import entity_finder
 from schemas.timestamps import TimestampReader
 
 SAMPLE: Final = 50_000  # records that are looked at
-LEAST_SHARE: Final = 0.3  # of the events that an identifier has to be in, together with another event
-LEAST_VALUES: Final = 8
+LEAST_SHARE: Final = 0.5  # of the events that an identifier has to be in, together with another event
+LEAST_VALUES: Final = 20
 LONGEST: Final = 0.75  # of the sample, from a value's first event to its last, for half of the values
 RENEWED: Final = 0.2  # share of the values that begin in the second half of the sample
 MOST_CANDIDATES: Final = 32

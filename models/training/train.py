@@ -34,6 +34,7 @@ from models.training.network import Network
 from models.training.prefilter import bag_loss, fit_prefilter
 from models.training.rows import TrainingRows
 
+HARDEST: Final = 100  # normal rows that teach the network at least, where hardly any passes the prefilter
 LEAST: Final = 2.0  # nats: what says less is not salient, whatever the budget
 NEGATIVE_BATCH, BAG_BATCH = 192, 96  # rows, bags of one step of the network
 # Weight of the mean square of what the heads add to the prefilter's logit: large where only synthetic faults
@@ -53,7 +54,11 @@ def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> B
     bags = rows.bags_fit
     said = of_rows(line, bags.x, bags.trigger, bags.of_entity)
     positives = highest_rows(bags, prefilter.logit(bags.x, said) - threshold)
-    hard = rows.normal_fit & believed[rows.unit] & (logit >= threshold)
+    if not len(positives[0]):
+        positives = highest_rows(bags, prefilter.logit(bags.x, said))
+    normal = np.flatnonzero(rows.normal_fit & believed[rows.unit])
+    hard = normal[np.argsort(-logit[normal], kind="stable")[:HARDEST]]
+    hard = np.union1d(hard, normal[logit[normal] >= threshold])
     passed = _Passed(rows.x[hard], logit[hard] - threshold, *positives)
     price = CORRECTION_BY_LABELS if len(rows.truth) else CORRECTION_BY_FAULTS
     network = _fit_network(passed, price, options, rng, progress)
