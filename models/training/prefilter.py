@@ -25,8 +25,8 @@ FITS: Final = 2  # the first on all units taken as normal, the second without th
 TAIL: Final = 0.999  # quantile of a feature on normal rows that all features are brought towards,
 SOFTNESS: Final = 10.0  # nats or z, and how little: a feature that is never high by chance counts more for it
 EQUALITY: Final = 1.0  # how strongly the weights are drawn to each other: one nat counts like another
-# mean weight of a nat at least: where faults surprise no more than the highest row of a normal unit, the fit says
-# nothing, and one nat counts like another; what is usual settles the scale
+# mean weight of a nat at least: where faults surprise no more than the highest row of a normal unit, the fit
+# says nothing, and one nat counts like another; what is usual settles the scale
 LEAST_WEIGHT: Final = 0.05
 _IS_LINE: Final = np.arange(WIDTH) < LINE_COLUMNS.stop
 Progress = Callable[[str, int, int], None]
