@@ -91,9 +91,9 @@ def make_device(execution: Execution, wires: int) -> Any:
         from models.circuits.tensor_network import tensor_device  # quimb
 
         return tensor_device(wires)
-    if execution.shots is None or name not in _SEEDED:
+    if name not in _SEEDED:
         return qml.device(name, wires=wires)
-    return qml.device(name, wires=wires, seed=seed)
+    return qml.device(name, wires=wires, seed=seed)  # else it draws one from NumPy's global generator
 
 
 def expectations(
