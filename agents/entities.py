@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final
 
-import orjson
-
 from schemas.events import EventBatch
+from schemas.formats.errors import DecodeError
+from schemas.formats.json import load
 from schemas.formats.options import ReadOptions
 from schemas.formats.patterns import entity_finder
 from schemas.timestamps import TimestampReader
@@ -96,7 +96,7 @@ def _fields(values: Sequence[bytes | None], options: ReadOptions) -> Iterable[tu
     """Fields of JSON objects that hold short texts or whole numbers which are no times."""
     if options.format not in ("auto", "json") or options.line is not None:
         return
-    records = [_object(value) for value in values]
+    records = [_object(value, options.max_record_bytes) for value in values]
     names = Counter(name for record in records for name in record)
     times = TimestampReader()
     for name, _ in names.most_common(MOST_CANDIDATES):
@@ -106,10 +106,10 @@ def _fields(values: Sequence[bytes | None], options: ReadOptions) -> Iterable[tu
             yield replace(options, entity_field=name), column
 
 
-def _object(value: bytes | None) -> dict[str, object]:
+def _object(value: bytes | None, most: int) -> dict[str, object]:
     try:
-        parsed = orjson.loads(value or b"")
-    except orjson.JSONDecodeError:
+        parsed = load(value) if value and len(value) <= most else None
+    except DecodeError:
         return {}
     return parsed if isinstance(parsed, dict) else {}
 
