@@ -27,6 +27,8 @@ def choose_entity(
 ) -> tuple[list[RecordBatch], ReadOptions, str]:
     """The first batches of the inputs, the options with an entity if they show one, and why that one."""
     sample: list[RecordBatch] = []
+    if options.entity_field or options.entity_pattern:
+        return sample, options, ""
     values: list[bytes | None] = []
     for batch in batches:
         sample.append(batch)
