@@ -19,6 +19,7 @@ from models.context.features import CAP, CAP_EVIDENCE
 from models.context.line import Line
 from models.context.tables import (
     NAME_BYTES,
+    REASONS,
     TAG_ALL,
     TAG_DURATION,
     TAG_END,
@@ -266,7 +267,8 @@ def _emit(out: Output, at: int, trigger: int, event: int, now: float, watermark:
     out.time[at] = now
     out.watermark[at] = watermark
     out.line[at] = 0.0
-    out.why[at, 0].kind = out.why[at, 1].kind = out.why[at, 2].kind = out.why[at, 3].kind = -1
+    for i in range(REASONS):
+        out.why[at, i].kind = -1
     out.x[at, :] = 0.0
 
 
