@@ -3,13 +3,14 @@
 The reference is sixty requests that all begin, work and commit, a second apart.
 """
 
+from itertools import chain
 from math import log
 
 import numpy as np
 import pytest
 
 from models.context.context import PRODUCTION, Context, Rows
-from models.context.evidence import LEARN, LEAVE_OUT, REPEATS
+from models.context.evidence import LEARN, LEAVE_OUT, PAIRS, REPEATS
 from models.context.features import EVIDENCE_COLUMNS
 from models.context.kernel import EVENT, OVERDUE
 from models.context.templates import TemplateMiner, template_id
@@ -37,7 +38,11 @@ def judge(mode: int, extra: list[Row] | None = None) -> Context:
     """A context that judges by the reference, with evidence as it is: its median 0, its spread one nat."""
     learning = Context(TemplateMiner(), 60.0, LEARN)
     learning.update(EventBatch.of([*usual(UNITS, START), *(extra or []), event(START + 3000.0, "tick")]))
-    context = Context(TemplateMiner(), 60.0, mode)
+    return certain(Context(TemplateMiner(), 60.0, mode), learning)
+
+
+def certain(context: Context, learning: Context) -> Context:
+    """The context, referring to what another has learnt, with evidence as it is."""
     context.refer_to(learning.reference())
     for field, value in (("judged", 1000), ("certain", 1), ("centre", 0.0), ("spread", 1.0)):
         context.state.kinds[field] = value
@@ -185,3 +190,43 @@ def judge_text(template: int) -> str:
     """Text of one of the templates above."""
     texts = ("begin", "work", "commit", "disk lost", "retry")
     return next(text for text in texts if template_id(text) == template)
+
+
+def test_what_goes_together_is_lacking_once() -> None:
+    """A quarter of the requests are refused, and show neither work nor commit: lacking both is one thing."""
+
+    def quick(name: str, start: float, *steps: str) -> list[Row]:
+        return [event(start + 0.1 * i, step, name) for i, step in enumerate(steps)]
+
+    all_done = [quick(f"r{i}", START + 20.0 * i, "begin", "work", "commit") for i in range(UNITS)]
+    refused = [quick(f"s{i}", START + 1500.0 + i, "begin", "refused") for i in range(20)]
+    events = EventBatch.of([*chain(*all_done, *refused), event(START + 3000.0, "tick")])
+    learning, pairing = (Context(TemplateMiner(), 60.0, mode) for mode in (LEARN, PAIRS))
+    learning.update(events)
+    pairing.refer_to(learning.reference())
+    pairing.update(events)
+    context = certain(Context(TemplateMiner(), 60.0, 0), pairing)
+    _, found, mine = evidence(context, quick("odd", LATER, "begin", "refused"), "odd")
+    lacks_work = 20.5 / 81.0
+    # Of twenty that lacked the work, all lacked the commit; one more counts as any unit would.
+    lacks_commit_too = (20.0 + 20.5 / 81.0) / 21.0
+    assert found[mine, 1].max() == pytest.approx(-log(lacks_work) - log(lacks_commit_too), rel=1e-4)
+
+
+def test_while_all_is_new_nothing_is_suspicious() -> None:
+    """Units that began before anything was known have no evidence, and do not say what is usual."""
+    letters = "abcdefghij"
+    rows = [
+        event(
+            START + 3.0 * unit + step,
+            f"{letters[step]}{letters[unit // 10]}{letters[unit % 10]} done",
+            f"u{unit}",
+        )
+        for unit in range(60)
+        for step in range(10)
+    ]
+    context = Context(TemplateMiner(), 20.0)
+    events = EventBatch.of([*sorted(rows), event(START + 500.0, "tick")])
+    found = context.update(events)
+    total = found.x[:, EVIDENCE_COLUMNS][:, : REPEATS + 1].sum(axis=1)
+    assert 0.0 < total.max() < 5.0
