@@ -19,7 +19,7 @@ from schemas.events import EventBatch
 # Slots of each table, chosen so that a partition takes about 32 MB.
 COUNTS, MOMENTS, TEMPLATES, SOURCES, ENTITIES = 1 << 17, 1 << 16, 1 << 12, 1 << 10, 1 << 14
 RATES, SHARES, KINDS, NODES, BUCKETS = 1 << 15, 1 << 16, 1 << 6, 1 << 17, 1 << 16
-PRODUCTION: Final = evidence.LEARN | evidence.CALIBRATE
+PRODUCTION: Final = evidence.LEARN | evidence.CALIBRATE | evidence.PAIRS
 _REFERENCE: Final = ("shares", "kinds")
 _LEARNT: Final = ("counts", "moments", "templates", "sources", *_REFERENCE)
 # Event times by table: they shift when a bundle's context meets a stream of another time.
@@ -99,7 +99,7 @@ class Context:
     def __init__(
         self, miner: TemplateMiner, entity_timeout: float, mode: int = PRODUCTION, line: Line = UNKNOWN
     ) -> None:
-        """mode: what is learnt of units: LEARN, CALIBRATE and LEAVE_OUT of models/context/evidence.py.
+        """mode: what is learnt of units: LEARN, CALIBRATE, LEAVE_OUT and PAIRS of models/context/evidence.py.
 
         line: how what rows say by themselves is weighed, as far as that is known.
         """

@@ -610,8 +610,8 @@ def end(state: State, slot: int, mode: int) -> None:
         if mode & LEARN:
             _learn_lacks(state, slot, mode)
     suspicious = suspicion(state, entity) >= SUSPICION
-    may_learn = mode & LEARN != 0 and not _apart(state, entity, entity.kind, suspicious)
-    if entity.episode == 0 and entity.lossy == 0 and (mode & PAIRS != 0 or may_learn):
+    apart = mode & LEARN != 0 and _apart(state, entity, entity.kind, suspicious)
+    if mode & PAIRS and not apart and entity.episode == 0 and entity.lossy == 0:
         _learn_pairs(state, slot)
     if mode & LEARN and entity.lossy == 0:
         _learn_unit(state, slot, suspicious, mode & CALIBRATE != 0)
