@@ -99,7 +99,7 @@ class Context:
     def __init__(
         self, miner: TemplateMiner, entity_timeout: float, mode: int = PRODUCTION, line: Line = UNKNOWN
     ) -> None:
-        """mode: what is learnt of units: LEARN, CALIBRATE, LEAVE_OUT and PAIRS of models/context/evidence.py.
+        """mode: what is learnt of units, by the bits that models/context/evidence.py explains.
 
         line: how what rows say by themselves is weighed, as far as that is known.
         """

@@ -6,7 +6,7 @@ surprise, as in a sequential test; Wald, Annals of Mathematical Statistics 16, 1
 - new: at the first occurrence of a template, -log of the share of units that ever show each of its words;
 - overdue: -log of the share of units that never show a usual template (so many times), when its deadline has
   passed; what is due at about the same time is one step and counts once. When the unit has ended, or is quiet
-  for longer than its kind ever is, all that it lacks counts;
+  for longer than its kind ever is, all that it lacks counts, each given that what is due before it lacks too;
 - ending: -log of the share of units that end after what it has shown last, when it has ended;
 - repeats: when a count reaches 2, 3, ... 8, 16, 32 ..., -log of the share of units that reach it, of those
   that reach the one before.
@@ -55,7 +55,9 @@ from models.context.tables import (
 from models.jit import jit, jit_in_place
 
 NEW, OVERDUE, REPEATS, ENDING, LINE = range(EVIDENCE + 1)
-LEARN, CALIBRATE, LEAVE_OUT, PAIRS = 1, 2, 4, 8  # what to do beside looking: see models/context/context.py
+# What to do beside looking, as bits: learn what units show, what evidence is usual, what units lack together;
+# and judge each unit by all others, as it has been learnt itself.
+LEARN, CALIBRATE, LEAVE_OUT, PAIRS = 1, 2, 4, 8
 
 KIND_UNITS: Final = 50.0  # ended units of a kind that say what is usual for it
 USUAL_UNITS: Final = 5  # ended units that say what is usual at all

@@ -535,7 +535,7 @@ def _source_row(out: Output, at: int, source: Records, event: int, now: float, w
 def run(state: State, events: Input, out: Output, timeout: float, line: Line, mode: int) -> int:
     """Features of every event in order; returns the number of rows written to out.
 
-    mode: LEARN, CALIBRATE and LEAVE_OUT of models/context/evidence.py.
+    mode: bits of LEARN, CALIBRATE, LEAVE_OUT and PAIRS of models/context/evidence.py.
     """
     counts, moments, clock = state.counts, state.moments, state.clock[0]
     at = attribute = 0
