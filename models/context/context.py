@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.context import evidence, kernel, tables
+from models.context import kernel, reference, tables, units, usual
 from models.context.columns import attributes, short_name
 from models.context.features import WIDTH
 from models.context.line import UNKNOWN, Line
@@ -19,7 +19,7 @@ from schemas.events import EventBatch
 # Slots of each table, chosen so that a partition takes about 32 MB.
 COUNTS, MOMENTS, TEMPLATES, SOURCES, ENTITIES = 1 << 17, 1 << 16, 1 << 12, 1 << 10, 1 << 14
 RATES, SHARES, KINDS, NODES, BUCKETS = 1 << 15, 1 << 16, 1 << 6, 1 << 17, 1 << 16
-PRODUCTION: Final = evidence.LEARN | evidence.CALIBRATE | evidence.PAIRS
+PRODUCTION: Final = reference.LEARN | reference.CALIBRATE | reference.PAIRS
 _REFERENCE: Final = ("shares", "kinds")
 _LEARNT: Final = ("counts", "moments", "templates", "sources", *_REFERENCE)
 # Event times by table: they shift when a bundle's context meets a stream of another time.
@@ -99,7 +99,7 @@ class Context:
     def __init__(
         self, miner: TemplateMiner, entity_timeout: float, mode: int = PRODUCTION, line: Line = UNKNOWN
     ) -> None:
-        """mode: what is learnt of units, by the bits that models/context/evidence.py explains.
+        """mode: what is learnt of units, by the bits that models/context/reference.py explains.
 
         line: how what rows say by themselves is weighed, as far as that is known.
         """
@@ -251,10 +251,10 @@ class Context:
 
     def reference(self) -> Arrays:
         """What the units seen say is usual, with its deadlines: arrays for `refer_to`. To be called once."""
-        if self.mode & evidence.LEARN:
-            evidence.conclude(self.state)
-        if self.mode & evidence.CALIBRATE:
-            evidence.make_certain(self.state)
+        if self.mode & reference.LEARN:
+            reference.conclude(self.state)
+        if self.mode & reference.CALIBRATE:
+            usual.make_certain(self.state)
         return self._dump(_REFERENCE)
 
     def refer_to(self, reference: Mapping[str, NDArray[np.generic]]) -> None:
@@ -309,7 +309,7 @@ class Context:
         if not 0 < len(records) <= NODES or len(records) != self.state.clock["next_node"][0] + 1:
             raise ValueError("the nodes of the entities do not fit")
         self.state.nodes[: len(records)] = _records("nodes", records, tables.NODE)
-        if not evidence.relink(self.state):
+        if not units.relink(self.state):
             raise ValueError("the nodes are not those of the entities")
 
     def _dump(self, names: Sequence[str]) -> Arrays:

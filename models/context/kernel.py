@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.context import evidence, sources
+from models.context import evidence, sources, units, usual
 from models.context.features import CAP, CAP_EVIDENCE
 from models.context.line import Line
 from models.context.tables import (
@@ -173,8 +173,8 @@ def _entity_slot(
     if fresh:
         entity = state.entities[slot]
         if entity.waiting != 0:
-            evidence.release(state, slot)
-            evidence.unlink(state, slot)
+            units.release(state, slot)
+            units.unlink(state, slot)
             state.clock[0].forgotten += 1
         entity.first = entity.last = now
         entity.episode = entity.severity = 0
@@ -215,7 +215,7 @@ def _entity_features(
     entity.source = events.source[row]
     entity.last = max(now, entity.last)
     entity.severity = max(entity.severity, events.severity[row])
-    evidence.make_youngest(state, slot)
+    units.make_youngest(state, slot)
     if evidence.observe(state, slot, template, events.words[row], now, mode):
         entity.path += mix(template, TAG_PATH)
     if entity.episode == 0:
@@ -241,7 +241,7 @@ def _end_features(
     x[F_PATH] = _surprise(state.counts, state.moments, clock, mix(key, TAG_PATH), entity.path)
     duration = log(entity.last - entity.first + 0.1)
     x[F_DURATION] = _robust_z(state.moments, clock, mix(key, TAG_DURATION), duration, 0.5)
-    said = evidence.line_nats(state, entity, line, x, ENTITY_END)
+    said = usual.line_nats(state, entity, line, x, ENTITY_END)
     evidence.end(state, slot, mode)
     evidence.show(state, entity, x, reasons, F_NEW, CAP_EVIDENCE, entity.shown == 0.0)
     entity.episode += 1
@@ -368,14 +368,14 @@ def _silences(state: State, out: Output, at: int, event: int) -> int:
         if source.silent != 0.0 or source.events < SILENCE_MIN_EVENTS:
             continue
         gap = clock.watermark - source.last
-        usual = source.longest_gap + 1.0
-        if gap < SILENCE_FACTOR * usual:
-            due = min(due, source.last + SILENCE_FACTOR * usual)
+        longest = source.longest_gap + 1.0
+        if gap < SILENCE_FACTOR * longest:
+            due = min(due, source.last + SILENCE_FACTOR * longest)
             continue
         source.silent = 1.0
         _emit(out, at, SILENCE, event, clock.watermark, clock.watermark)
         x = out.x[at]
-        x[F_SILENCE] = log(min(source.events, 1000.0)) + log(gap / usual)  # as if gaps had a heavy tail
+        x[F_SILENCE] = log(min(source.events, 1000.0)) + log(gap / longest)  # as if gaps had a heavy tail
         out.template[at] = source.previous
         out.source[at] = source.key
         out.severity[at] = 0
@@ -535,7 +535,7 @@ def _source_row(out: Output, at: int, source: Records, event: int, now: float, w
 def run(state: State, events: Input, out: Output, timeout: float, line: Line, mode: int) -> int:
     """Features of every event in order; returns the number of rows written to out.
 
-    mode: bits of LEARN, CALIBRATE, LEAVE_OUT and PAIRS of models/context/evidence.py.
+    mode: bits of LEARN, CALIBRATE, LEAVE_OUT and PAIRS of models/context/reference.py.
     """
     counts, moments, clock = state.counts, state.moments, state.clock[0]
     at = attribute = 0
@@ -568,7 +568,7 @@ def run(state: State, events: Input, out: Output, timeout: float, line: Line, mo
         attribute = _parameter_features(state, source, x, events, row, attribute)
         if events.entity[row] != 0:
             unit = _entity_features(state, x, out.why[at], events, row, now, known, mode)
-            out.line[at] = evidence.line_nats(state, state.entities[unit], line, x, EVENT)
+            out.line[at] = usual.line_nats(state, state.entities[unit], line, x, EVENT)
         else:
             out.line[at] = sources.line_nats(source, line, x, EVENT)
         at += 1

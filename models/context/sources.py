@@ -19,9 +19,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.context.evidence import DAY, STEP, SUSPICION, cover
+from models.context.evidence import STEP
 from models.context.line import LEAST_SPREAD, Line, nats, weighed
+from models.context.reference import DAY
 from models.context.tables import MINUTES, SOURCE_EVIDENCE, TAG_RATE, Records, State, mix, slot_of
+from models.context.usual import SUSPICION, cover
 from models.jit import jit, jit_in_place
 
 RATES, SHIFTS, LINE = range(SOURCE_EVIDENCE + 1)

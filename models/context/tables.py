@@ -15,7 +15,7 @@ from models.jit import jit_in_place
 WAYS: Final = 8
 NAME_BYTES: Final = 64  # of an entity's name, kept for events that time alone brings
 TEMPLATE_WORDS: Final = 12  # of a template, as many as the miner finds
-AGE_BINS: Final = 32  # of the ages at which units show something; models/context/evidence.py
+AGE_BINS: Final = 32  # of the ages at which units show something; models/context/reference.py
 DUE_TIMES: Final = 3  # occurrences of a template in a unit that each have a deadline
 DUE_ITEMS: Final = 512  # deadlines of a kind of units
 EVIDENCE: Final = 4  # kinds of evidence of a unit, after which stands what its highest row says

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from models.context.evidence import cover
 from models.context.features import WIDTH
 from models.context.kernel import ENTITY_END, EVENT
 from models.context.line import LEAST_SPREAD, LINE_COLUMNS, Line, of_rows
+from models.context.usual import cover
 from models.heads import prefilter
 from models.training.bags import Bags
 from models.training.choices import highest_of, trusted

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from models.bundle import Arrays
 from models.context.context import PRODUCTION, Context, Names, Rows
-from models.context.evidence import CALIBRATE, LEARN, LEAVE_OUT, PAIRS
 from models.context.kernel import EVENT, SILENCE, SOURCE
+from models.context.reference import CALIBRATE, LEARN, LEAVE_OUT, PAIRS
 from models.context.templates import TemplateMiner, find_merges, mask
 from models.heads.calibration import MOST_SUSPECTED
 from models.labels import Labels

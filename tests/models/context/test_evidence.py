@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from models.context.context import PRODUCTION, Context, Rows
-from models.context.evidence import LEARN, LEAVE_OUT, PAIRS, REPEATS
 from models.context.features import EVIDENCE_COLUMNS
 from models.context.kernel import EVENT, OVERDUE
+from models.context.reference import LEARN, LEAVE_OUT, PAIRS
 from models.context.templates import TemplateMiner, template_id
+from models.context.usual import REPEATS
 from schemas.events import EventBatch, Row
 
 START = 1.7e9
