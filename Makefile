@@ -1,6 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRAS ?= aer,tensor,dev
+EXTRAS ?= aer,tensor,bench,dev
 
 .PHONY: install demo test check mutants bench bundle clean help
 
