@@ -23,6 +23,7 @@ LEAST_SHARE: Final = 0.5  # of the events that an identifier has to be in, toget
 LEAST_VALUES: Final = 20
 LONGEST: Final = 0.75  # of the sample, from a value's first event to its last, for half of the values
 RENEWED: Final = 0.2  # share of the values that begin in the second half of the sample
+NEARLY: Final = 0.1  # share of the events by which an identifier in fewer of them is as good
 MOST_CANDIDATES: Final = 32
 _CHARS: Final = 1_000  # of a message that are looked at for identifiers
 _PREFIXED: Final = re.compile(r"\b([A-Za-z]{2,16}[_-])-?([0-9a-f][0-9a-f-]{2,40})\b")
@@ -45,7 +46,7 @@ class Candidate:
     def sentence(self) -> str:
         """For people."""
         options = self.options
-        where = f"field {options.entity_field}" if options.entity_field else f"{options.entity_pattern}"
+        where = f"field {options.entity_field}" if options.entity_field else options.entity_pattern
         return (
             f"{where}: in {self.share:.0%} of the first events, {self.values:,} values of "
             f"{self.events:.3g} events each"
@@ -67,9 +68,8 @@ def find_entity(values: Sequence[bytes | None], events: EventBatch, options: Rea
         if (candidate := _judged(chosen, column))
     ]
     best = max((candidate.share for candidate in found), default=0.0)
-    return max(
-        (each for each in found if each.share >= best - 0.1), key=lambda each: each.events, default=None
-    )
+    nearly = [each for each in found if each.share >= best - NEARLY]
+    return max(nearly, key=lambda each: each.events, default=None)
 
 
 def _judged(options: ReadOptions, column: Sequence[str]) -> Candidate | None:
