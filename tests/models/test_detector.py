@@ -120,6 +120,34 @@ def table(evaluator: Evaluator, events: list[SalientEvent]) -> list[tuple[float,
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
+def test_what_is_missing_is_named_though_the_stream_never_showed_it(bundle: Bundle) -> None:
+    """Requests that stop at once: what they lack is known from training alone."""
+    whole = simulated(6)
+    first = {name: i for i, name in reversed(list(enumerate(whole.entity))) if name}
+    stopped = sorted(first.values())[:40]
+    events = EventBatch(*([getattr(whole, name)[i] for i in stopped] for name in EventBatch.__slots__))
+    tick = replace_time(events, events.time[-1] + 1000.0)
+    triage = Triage(
+        replace(bundle, manifest=bundle.manifest.model_copy(update={"prefilter_threshold": 0.5})), "t", 0
+    )
+    found = [*triage.process(events).messages, *triage.process(tick).messages]
+    missing = [
+        reason.template
+        for message in found
+        if isinstance(message, SalientEvent)
+        for reason in message.evidence
+        if reason.kind == "overdue"
+    ]
+    assert missing
+    assert all(missing)
+
+
+def replace_time(events: EventBatch, time: float) -> EventBatch:
+    """The last event at another time, of no entity."""
+    columns = {name: getattr(events, name)[-1:] for name in EventBatch.__slots__}
+    return EventBatch(**columns | {"time": [time], "entity": [""]})
+
+
 def test_scores_do_not_depend_on_batches_or_json(bundle: Bundle, messages: list[SalientMessage]) -> None:
     evaluator = Evaluator(bundle)
     scored = to_score(messages)

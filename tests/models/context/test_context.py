@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from models.context import context as context_module
 from models.context.context import ENTITIES, SOURCES, Context, Rows
-from models.context.features import CAP, CAP_EVIDENCE, EVIDENCE_COLUMNS, NAMES
+from models.context.features import CAP, CAP_EVIDENCE, EVIDENCE_COLUMNS, NAMES, WIDTH
 from models.context.kernel import ENTITY_END, EVENT, FUTURE_WITNESSES, OVERDUE, SILENCE, SOURCE
+from models.context.line import Line
 from models.context.sources import suspicion
 from models.context.templates import TemplateMiner
 from schemas.events import EventBatch, Row
+from schemas.salient import Trigger
 
 FIXED = settings(derandomize=True, deadline=None, max_examples=30, database=None)
 START = 1.7e9
@@ -269,6 +271,24 @@ def test_levels() -> None:
     assert values(rows, "severity_rank", EVENT).tolist()[-3:] == [0.0, 6.0, 9.0]
     assert values(rows, "severity_in_source", EVENT)[-2] > 4.0
     assert values(rows, "severity_in_source", EVENT)[-3] < 0.1
+
+
+@pytest.mark.parametrize("entity", ["", "r{}"])
+def test_what_a_row_says_is_held_against_the_rows_of_this_stream(entity: str) -> None:
+    """Every unit warns once: by the bundle's idea of what is usual 3 nats, in this stream none."""
+    weight = np.zeros(WIDTH)
+    weight[NAMES.index("severity_rank")] = 1.0
+    line = Line(weight, np.zeros(len(Trigger)), np.array([[0.0, 1.0], [0.0, 1.0]]), True)
+    events = [
+        event(START + 60.0 * i + second, entity=entity.format(i), severity=13 if second == 5 else 9)
+        for i in range(30)
+        for second in range(10)
+    ]
+    rows = run(events, Context(TemplateMiner(), 30.0, line=line))
+    said = rows.line[rows.severity == 13]
+    assert said[0] == 3.0
+    assert said[-1] == 0.0
+    assert not rows.line[rows.severity == 9].any()
 
 
 def test_parameters() -> None:
