@@ -25,7 +25,7 @@ from schemas.events import severity_text
 from schemas.salient import SalientEvent
 from schemas.watermark import SalientMessage
 
-__all__ = ["SalientEvaluation"]
+__all__ = ["SalientEvaluation", "alert_id", "make_alert"]
 
 # Salient events whose ids are remembered per input partition, to know one that was delivered twice.
 REMEMBERED = 4096
@@ -157,6 +157,13 @@ class SalientEvaluation:
         return make_alert(event, p_values, self._explainer.explain(event.features))
 
 
+def alert_id(event_id: str) -> str:
+    """Id of the alert that one event argues for: the event's own digest, so that consumers can drop what is
+    delivered twice.
+    """
+    return hashlib.blake2b(f"{event_id}:firing".encode(), digest_size=16).hexdigest()
+
+
 def make_alert(event: SalientEvent, p_values: Mapping[ScoreName, float], why: Explanation) -> Alert:
     """The alert that one event argues for, before it is part of an incident.
 
@@ -169,8 +176,7 @@ def make_alert(event: SalientEvent, p_values: Mapping[ScoreName, float], why: Ex
     time = event.time if math.isfinite(event.time) else event.watermark
     drivers = [Driver(name=name, value=value, expected=expected) for name, value, expected in why.drivers]
     return Alert(
-        # The event's own digest, so that consumers can drop what is delivered twice.
-        id=hashlib.blake2b(f"{event.id}:firing".encode(), digest_size=16).hexdigest(),
+        id=alert_id(event.id),
         fingerprint=fingerprint(event.source, why.kind, event.template_id),
         status="firing",
         time=time,

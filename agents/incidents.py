@@ -15,7 +15,7 @@ from typing import Any
 
 from schemas.alert import Alert
 
-__all__ = ["Incidents"]
+__all__ = ["Incidents", "resolved_id"]
 
 # Open incidents of one input partition. Beyond it the one that was quiet longest is resolved early: a source
 # that makes up new templates for ever must not fill the memory.
@@ -122,7 +122,11 @@ def _completed(incident: _Incident) -> Alert:
     )
 
 
+def resolved_id(first_id: str) -> str:
+    """Id of the last word on an incident, from its first alert's: the same in every replay."""
+    return hashlib.blake2b(f"{first_id}:resolved".encode(), digest_size=16).hexdigest()
+
+
 def _resolved(incident: _Incident, time: float) -> Alert:
-    """The last word on an incident. Its id is a digest of the first alert's: the same in every replay."""
-    digest = hashlib.blake2b(f"{incident.first_id}:resolved".encode(), digest_size=16).hexdigest()
-    return _completed(incident).model_copy(update={"id": digest, "status": "resolved", "time": time})
+    update = {"id": resolved_id(incident.first_id), "status": "resolved", "time": time}
+    return _completed(incident).model_copy(update=update)

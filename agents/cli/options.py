@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from agents.cli.errors import fail
+from models.options import EvaluateOptions
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -28,6 +29,12 @@ bundle = click.option(
     "--bundle",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder that `qualm train` wrote; without, the default bundle.",
+)
+device = click.option(
+    "--device",
+    default=EvaluateOptions.device,
+    show_default=True,
+    help="Where circuits run; `qualm doctor` lists what works.",
 )
 labels = click.option(
     "--labels",

@@ -37,12 +37,7 @@ class Outputs:
     "--alerts", type=click.Path(dir_okay=False, path_type=Path), help="Write every alert as a JSON line."
 )
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a page to look at.")
-@click.option(
-    "--device",
-    default=EvaluateOptions.device,
-    show_default=True,
-    help="Where circuits run; `qualm doctor` lists what works.",
-)
+@options.device
 @options.false_alarm_rate
 @click.option(
     "--resolve-after",

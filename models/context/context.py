@@ -42,8 +42,9 @@ class Rows:
     x (n, WIDTH) float32; trigger (n,) EVENT, ENTITY_END or SILENCE; event (n,) index into the batch of the
     event itself or of the one whose time brought the row; time, watermark (n,) seconds; template, source (n,)
     uint64; severity (n,); of_entity (n,): whether it has an entity; names (n, NAME_BYTES) of the entity, for
-    rows that are no event; line (n,): what the row says by itself, in nats beyond what is usual; why (n,
-    REASONS) of tables.REASON: what adds most to the evidence that the row shows of its entity.
+    rows that are no event; line (n,): what the row says by itself, in nats beyond what is usual; scale (n,
+    2): centre and spread that say so, 0 and 1 for rows that say nothing by themselves; why (n, REASONS) of
+    tables.REASON: what adds most to the evidence that the row shows of its entity.
     """
 
     x: NDArray[np.float32]
@@ -57,6 +58,7 @@ class Rows:
     of_entity: NDArray[np.bool_]
     names: NDArray[np.uint8]
     line: NDArray[np.float64]
+    scale: NDArray[np.float64]
     why: NDArray[np.void]
 
     def __len__(self) -> int:
@@ -222,6 +224,7 @@ class Context:
             np.empty(size, np.bool_),
             np.zeros((size, NAME_BYTES), np.uint8),
             np.empty(size),
+            np.empty((size, 2)),
             np.empty((size, tables.REASONS), tables.REASON),
         )
 
@@ -230,7 +233,7 @@ class Context:
         return Rows(
             out.x[:n], out.trigger[:n], out.event[:n], out.time[:n], out.watermark[:n],
             out.template[:n], out.source[:n], out.severity[:n], out.of_entity[:n], out.names[:n],
-            out.line[:n], out.why[:n],
+            out.line[:n], out.scale[:n], out.why[:n],
         )  # fmt: skip
 
     def dump(self) -> Arrays:

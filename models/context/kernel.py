@@ -97,6 +97,7 @@ class Output(NamedTuple):
     of_entity: NDArray[np.bool_]
     names: NDArray[np.uint8]
     line: NDArray[np.float64]  # what the row says by itself, nats
+    scale: NDArray[np.float64]  # (n, 2) centre and spread that these nats were counted by
     why: Records  # (n, REASONS) for the evidence that the row shows of its unit
 
 
@@ -225,14 +226,9 @@ def _entity_features(
 
 
 @jit_in_place
-def _end_features(
-    state: State, x: NDArray[np.float32], reasons: Records, slot: int, line: Line, mode: int
-) -> float:
-    """Features of an entity that fell idle; what it has shown goes on if it wakes up, as the next episode.
-
-    Gives back what they say by themselves, nats.
-    """
-    entity, clock = state.entities[slot], state.clock[0]
+def _end_features(state: State, out: Output, at: int, slot: int, line: Line, mode: int) -> None:
+    """Features of an entity that fell idle; what it has shown goes on if it wakes up, as the next episode."""
+    entity, clock, x = state.entities[slot], state.clock[0], out.x[at]
     where, _ = _template_slot(state, entity.previous, entity.last)
     known = state.templates[where]
     evidence.end_after(entity, known.ends, known.occurrences, entity.last - entity.first)
@@ -241,11 +237,10 @@ def _end_features(
     x[F_PATH] = _surprise(state.counts, state.moments, clock, mix(key, TAG_PATH), entity.path)
     duration = log(entity.last - entity.first + 0.1)
     x[F_DURATION] = _robust_z(state.moments, clock, mix(key, TAG_DURATION), duration, 0.5)
-    said = usual.line_nats(state, entity, line, x, ENTITY_END)
+    out.line[at] = usual.line_nats(state, entity, line, x, ENTITY_END, out.scale[at])
     evidence.end(state, slot, mode)
-    evidence.show(state, entity, x, reasons, F_NEW, CAP_EVIDENCE, entity.shown == 0.0)
+    evidence.show(state, entity, x, out.why[at], F_NEW, CAP_EVIDENCE, entity.shown == 0.0)
     entity.episode += 1
-    return said
 
 
 @jit_in_place
@@ -266,7 +261,8 @@ def _emit(out: Output, at: int, trigger: int, event: int, now: float, watermark:
     out.event[at] = event
     out.time[at] = now
     out.watermark[at] = watermark
-    out.line[at] = 0.0
+    out.line[at] = out.scale[at, 0] = 0.0
+    out.scale[at, 1] = 1.0
     for i in range(REASONS):
         out.why[at, i].kind = -1
     out.x[at, :] = 0.0
@@ -313,8 +309,7 @@ def _ends(state: State, out: Output, at: int, event: int, timeout: float, line: 
         entity.waiting = ENDED
         clock.next_end = state.newer[slot]
         _emit(out, at, ENTITY_END, event, entity.last + timeout, clock.watermark)
-        x = out.x[at]
-        out.line[at] = _end_features(state, x, out.why[at], slot, line, mode)
+        _end_features(state, out, at, slot, line, mode)
         _unit_row(state, out, at, slot)
         at += 1
         at = _end_in_source(state, out, at, event, slot, timeout, line.known)
@@ -568,9 +563,9 @@ def run(state: State, events: Input, out: Output, timeout: float, line: Line, mo
         attribute = _parameter_features(state, source, x, events, row, attribute)
         if events.entity[row] != 0:
             unit = _entity_features(state, x, out.why[at], events, row, now, known, mode)
-            out.line[at] = usual.line_nats(state, state.entities[unit], line, x, EVENT)
+            out.line[at] = usual.line_nats(state, state.entities[unit], line, x, EVENT, out.scale[at])
         else:
-            out.line[at] = sources.line_nats(source, line, x, EVENT)
+            out.line[at] = sources.line_nats(source, line, x, EVENT, out.scale[at])
         at += 1
         if sources.weigh(source):
             _source_row(out, at, source, row, now, watermark)

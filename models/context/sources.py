@@ -93,13 +93,20 @@ def _settle(source: Records, k: int, minutes: int, least: float) -> None:
 
 
 @jit_in_place
-def line_nats(source: Records, line: Line, x: NDArray[np.float32], trigger: int) -> float:
-    """What a row without an entity says by itself beyond what is usual of its source over a minute."""
+def line_nats(
+    source: Records, line: Line, x: NDArray[np.float32], trigger: int, scale: NDArray[np.float64]
+) -> float:
+    """What a row without an entity says by itself beyond what is usual of its source over a minute.
+
+    The centre and spread of what is usual go to scale (2,).
+    """
     said = weighed(line, x, trigger)
     source.peak[LINE] = max(source.peak[LINE], said)
     if source.lines < LEAST_MINUTES:
-        return nats(said, line.usual[0, 0], line.usual[0, 1])
-    return nats(said, source.centre[LINE], source.spread[LINE])
+        scale[0], scale[1] = line.usual[0]
+    else:
+        scale[0], scale[1] = source.centre[LINE], source.spread[LINE]
+    return nats(said, scale[0], scale[1])
 
 
 @jit_in_place

@@ -108,11 +108,20 @@ def suspicion(state: State, entity: Records) -> float:
 
 
 @jit_in_place
-def line_nats(state: State, entity: Records, line: Line, x: NDArray[np.float32], trigger: int) -> float:
-    """What a row of a unit says by itself beyond what is usual."""
+def line_nats(
+    state: State,
+    entity: Records,
+    line: Line,
+    x: NDArray[np.float32],
+    trigger: int,
+    scale: NDArray[np.float64],
+) -> float:
+    """What a row of a unit says by itself beyond what is usual; centre and spread of that go to scale (2,)."""
     said = weighed(line, x, trigger)
     entity.evidence[LINE] = max(entity.evidence[LINE], said)
     judge = judge_of(state, entity.kind)
     if judge < 0 or state.kinds[judge].certain != 0:
-        return nats_of_line(said, line.usual[1, 0], line.usual[1, 1])
-    return nats_of_line(said, state.kinds[judge].centre[LINE], state.kinds[judge].spread[LINE])
+        scale[0], scale[1] = line.usual[1]
+    else:
+        scale[0], scale[1] = state.kinds[judge].centre[LINE], state.kinds[judge].spread[LINE]
+    return nats_of_line(said, scale[0], scale[1])

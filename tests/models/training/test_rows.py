@@ -173,7 +173,7 @@ def rows(*of: tuple[int, float, int]) -> Rows:
         x=numbered(n), trigger=np.array(trigger, np.int8), event=np.array(event, np.int64),
         time=np.array(time), watermark=np.array(time), template=np.zeros(n, np.uint64),
         source=np.zeros(n, np.uint64), severity=np.zeros(n, np.int64), of_entity=none(n),
-        names=np.zeros((n, NAME_BYTES), np.uint8), line=np.zeros(n),
+        names=np.zeros((n, NAME_BYTES), np.uint8), line=np.zeros(n), scale=np.ones((n, 2)),
         why=np.zeros((n, REASONS), REASON),
     )  # fmt: skip
 

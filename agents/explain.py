@@ -1,0 +1,231 @@
+"""Explaining an alert: records are replayed up to the event that it was made of, which is then judged again.
+
+No Kafka here, and no code path of its own: triage, evaluation and alert are those of the worker.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from agents.evaluate import alert_id, make_alert
+from agents.incidents import resolved_id
+from agents.inputs.inputs import Inputs
+from agents.line_history import Line, LineHistory
+from agents.partitions import TopicPartition
+from agents.records import RecordBatch
+from agents.triage import PartitionTriage, TriageOutput
+from models.attribution import Attribution, attribute
+from models.bundle import Bundle
+from models.detector import Evaluator
+from models.explanation import Explainer
+from models.scores import ALERTS_BY, PUBLISHED
+from schemas.alert import Alert
+from schemas.events import EventBatch
+from schemas.formats.detection import Decoded, TopicDecoder
+from schemas.formats.options import ReadOptions
+from schemas.salient import SalientEvent
+
+__all__ = ["ExplainError", "Explained", "Found", "NotFoundError", "Wanted", "find", "judge"]
+
+SAME: Final = 1e-6  # relative difference of p-values: another processor may round otherwise
+_READING: Final = "--format, --line, --entity-field, --entity-pattern, --source-field"
+
+
+class ExplainError(Exception):
+    """An alert that cannot be explained; the text says why and what to give instead."""
+
+
+class NotFoundError(ExplainError):
+    """These inputs, as they were read, do not give the alert; the text says what may be wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The alert to explain: its id, and all of it where that is at hand."""
+
+    id: str
+    alert: Alert | None = None
+
+    def check(self, bundle: Bundle) -> None:
+        """Raises ExplainError for an alert that is not firing, or that another bundle has made."""
+        if self.alert is None:
+            return
+        if self.alert.status != "firing":
+            raise ExplainError(
+                f"alert {self.id} says that an incident is over; give a firing one of the same incident "
+                f"(fingerprint {self.alert.fingerprint})"
+            )
+        if self.alert.bundle != bundle.digest:
+            raise ExplainError(
+                f"the alert was made by bundle {self.alert.bundle[:16]}, and this one is "
+                f"{bundle.digest[:16]}; name the folder of the former with --bundle"
+            )
+
+    def can_be_of(self, batch: RecordBatch) -> bool:
+        """Whether the alert can come of the partition of a batch."""
+        known = self.alert
+        return known is None or (known.topic, known.partition) == (batch.topic, batch.partition)
+
+    def is_passed_by(self, batch: RecordBatch) -> bool:
+        """Whether a batch of its partition reaches to the record that the alert came of."""
+        return self.alert is not None and bool(len(batch)) and batch.offsets[-1] >= self.alert.offset
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an alert was made of.
+
+    candidates: salient events whose alert has the id, each with the scale (2,) that its row was held
+    against; several rows of one source at one record have one id. before: the lines of their entity, or of
+    their source where they have none, before their record; line: that of their record, None where it is not
+    known.
+    """
+
+    candidates: list[tuple[SalientEvent, Sequence[float]]]
+    before: list[Line]
+    line: Line | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """An alert made again, before it is part of an incident, and what argued for it.
+
+    given: the alert as it was given, None for an id alone; rate: the false-alarm rate in force.
+    """
+
+    alert: Alert
+    event: SalientEvent
+    attribution: Attribution
+    rate: float
+    given: Alert | None
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether the p-value is that of the alert given. An id alone is of this very event and bundle."""
+        return self.given is None or math.isclose(self.given.p_value, self.alert.p_value, rel_tol=SAME)
+
+
+class _Decoder(TopicDecoder):
+    """The worker's decoder, which keeps what it has decoded until somebody takes it."""
+
+    def __init__(self, options: ReadOptions) -> None:
+        super().__init__(options)
+        self.decoded: list[EventBatch] = []
+
+    def decode(
+        self, values: Sequence[bytes | None], offsets: Sequence[int], timestamps: Sequence[float | None]
+    ) -> Decoded:
+        """As TopicDecoder does."""
+        decoded = super().decode(values, offsets, timestamps)
+        self.decoded.append(decoded.events)
+        return decoded
+
+
+class _Partition:
+    """Triage of one partition, and its last lines."""
+
+    def __init__(self, bundle: Bundle, reading: ReadOptions, topic: str, partition: int) -> None:
+        self._decoder = _Decoder(reading)
+        self._triage = PartitionTriage(bundle, self._decoder, topic, partition)
+        self._lines = LineHistory()
+        self.events = 0
+
+    def process(self, batch: RecordBatch, wanted: Wanted) -> Found | None:
+        """Take in the next records; what the wanted alert was made of, if it is among them."""
+        output = self._triage.process(batch)
+        self.events += output.events
+        candidates = _candidates(output, wanted)
+        place = (candidates[0][0].offset, candidates[0][0].record) if candidates else None
+        line = None
+        for events in self._decoder.decoded:
+            line = self._lines.add(events, place) or line
+        self._decoder.decoded.clear()
+        if not candidates:
+            return None
+        event = candidates[0][0]
+        return Found(candidates, self._lines.of(event.source, event.entity), line)
+
+
+def find(
+    wanted: Wanted,
+    inputs: Inputs,
+    bundle: Bundle,
+    reading: ReadOptions,
+    on_progress: Callable[[Inputs], None] = lambda inputs: None,
+) -> Found:
+    """Read inputs up to the event that an alert was made of; partitions it cannot be of are passed over.
+
+    Raises:
+        NotFoundError: these inputs, so read, and this bundle do not give the alert.
+        ExplainError: it is of another bundle, or says that an incident is over.
+        InputError: as Inputs do.
+    """
+    wanted.check(bundle)
+    partitions: dict[TopicPartition, _Partition] = {}
+    passed = False
+    for batch in inputs:
+        if wanted.can_be_of(batch):
+            name = (batch.topic, batch.partition)
+            if name not in partitions:
+                partitions[name] = _Partition(bundle, reading, *name)
+            if found := partitions[name].process(batch, wanted):
+                return found
+            passed = wanted.is_passed_by(batch)
+        on_progress(inputs)
+        if passed:
+            break
+    events = sum(each.events for each in partitions.values())
+    read = f"{inputs.records:,} records were read, and {events:,} log events understood in them"
+    raise NotFoundError(
+        f"no alert {wanted.id} in these inputs: {read}. {_advice(wanted, bundle, bool(partitions), passed)}"
+    )
+
+
+def judge(found: Found, given: Alert | None, bundle: Bundle, evaluator: Evaluator, rate: float) -> Explained:
+    """Judge the event again that was found; given: the alert, where all of it is at hand."""
+    scores = evaluator.score([event for event, _ in found.candidates], PUBLISHED)
+    row = int((scores.p_values[ALERTS_BY] <= rate).argmax())  # the first that is suspicious has the alert
+    event, scale = found.candidates[row]
+    p_values = {name: float(scores.p_values[name][row]) for name in PUBLISHED}
+    alert = make_alert(event, p_values, Explainer(bundle).explain(event.features))
+    return Explained(alert, event, attribute(bundle, evaluator, event, scale), rate, given)
+
+
+def _candidates(output: TriageOutput, wanted: Wanted) -> list[tuple[SalientEvent, Sequence[float]]]:
+    """Salient events whose alert has the id. Raises ExplainError where it is of the end of an incident."""
+    found: list[tuple[SalientEvent, Sequence[float]]] = []
+    for result in output.results:
+        salient = [message for message in result.messages if isinstance(message, SalientEvent)]
+        for event, row in zip(salient, result.salient_rows.tolist(), strict=True):
+            firing = alert_id(event.id)
+            if firing == wanted.id:
+                found.append((event, result.rows.scale[row].tolist()))
+            elif resolved_id(firing) == wanted.id:
+                raise ExplainError(
+                    f"alert {wanted.id} says that an incident is over; give the one it began with: {firing}"
+                )
+    return found
+
+
+def _advice(wanted: Wanted, bundle: Bundle, began: bool, passed: bool) -> str:
+    """What may be wrong where an alert was not found. began: whether its partition was among the inputs;
+    passed: whether its record was read.
+    """
+    known = wanted.alert
+    if known is None:
+        return (
+            "It may come from other inputs, or from these read from elsewhere or otherwise "
+            f"({_READING}), or be of another bundle than {bundle.digest[:16]} (--bundle)"
+        )
+    place = f"topic {known.topic}, partition {known.partition}, offset {known.offset}"
+    if not began:
+        return f"It is of {place}, a partition that they do not have; a file's topic is called file"
+    if not passed:
+        return f"They end before its record ({place}); give what follows too"
+    return (
+        f"Its record ({place}) was read and gives none: the worker had read other records before it, or read "
+        f"them otherwise ({_READING})"
+    )
