@@ -60,7 +60,7 @@ def _show_verdict(console: Console, explained: Explained) -> None:
     verdict = "an alert" if alert.p_value <= explained.rate else "an alert only where a higher rate is set"
     for text in (
         f"{printable(alert.source, 256)} {printable(alert.entity, 256)}".rstrip(),
-        f"{_time(alert.time)} UTC, {alert.severity}, {alert.kind}, by {explained.event.trigger}",
+        f"{_time(alert.time)} UTC, {alert.severity}, {alert.kind}, trigger {explained.event.trigger}",
         printable(alert.template, 300),
         f"p {alert.p_value:.3g} at a false-alarm rate of {explained.rate:.3g}: {verdict}",
         f"topic {printable(alert.topic, 249)}, partition {alert.partition}, offset {alert.offset}",

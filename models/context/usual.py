@@ -116,7 +116,7 @@ def line_nats(
     trigger: int,
     scale: NDArray[np.float64],
 ) -> float:
-    """What a row of a unit says by itself beyond what is usual; centre and spread of that go to scale (2,)."""
+    """What a row of a unit says by itself beyond what is usual, whose centre and spread go to scale (2,)."""
     said = weighed(line, x, trigger)
     entity.evidence[LINE] = max(entity.evidence[LINE], said)
     judge = judge_of(state, entity.kind)

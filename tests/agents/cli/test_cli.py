@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from agents.cli.main import PLUGINS, add_plugin, main
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = ("demo", "train", "replay", "worker", "simulate", "bench", "doctor")
+COMMANDS = ("demo", "train", "replay", "explain", "worker", "simulate", "bench", "doctor")
 
 
 def qualm(*arguments: object) -> Result:
@@ -194,6 +194,7 @@ def test_wrong_usage_exits_2() -> None:
         ("train", "x"),
         ("replay", "x", "--false-alarm-rate", "2"),
         ("replay", "x", "--resolve-after", "-1"),
+        ("explain", "0" * 32),
         ("simulate", "--rate", "0"),
         ("bench", "everything"),
         ("nonsense",),

@@ -289,6 +289,9 @@ def test_what_a_row_says_is_held_against_the_rows_of_this_stream(entity: str) ->
     assert said[0] == 3.0
     assert said[-1] == 0.0
     assert not rows.line[rows.severity == 9].any()
+    scale = rows.scale[rows.severity == 13]  # the highest row of every unit says 3: a spread of 0.05 at least
+    assert scale[0].tolist() == [0.0, 1.0]
+    assert scale[-1].tolist() == [3.0, 0.05]
 
 
 def test_parameters() -> None:
