@@ -14,6 +14,7 @@ from agents.line_history import Line
 from agents.report import printable
 from models.attribution import Part
 from schemas.alert import rfc3339
+from schemas.salient import Trigger
 
 LEAST: Final = 0.005  # of the score: what adds less is in the JSON alone
 
@@ -93,8 +94,10 @@ def _effect(part: Part, rate: float) -> tuple[str, str, str]:
 
 def _show_lines(console: Console, explained: Explained, found: Found) -> None:
     of = "entity" if explained.alert.entity else "source"
-    if found.before:
-        console.print(Text(f"Lines of this {of} before, and the line at which it showed", "bold"))
+    trigger, source = explained.event.trigger, found.line.source if found.line else ""
+    own = trigger == Trigger.EVENT or (trigger == Trigger.SOURCE and source == explained.alert.source)
+    what = "its own" if own else "the one by whose time it showed"
+    console.print(Text(f"The last lines of this {of} before, and {what}", "bold"))
     for mark, line in [*((" ", line) for line in found.before), (">", found.line)]:
         if line is not None:
             head = f"{mark} {_time(line.time)[11:]} {line.severity:5} "

@@ -10,6 +10,7 @@ import pytest
 
 from agents.demo.simulation import DEMO_START, demo_incidents, simulate, write_file
 from agents.demo.worker_process import free_port
+from agents.explain import Wanted, find
 from agents.inputs.inputs import InputError, Inputs
 from agents.replay import Replay
 from agents.settings import load_settings
@@ -54,6 +55,12 @@ def test_a_topic_gives_the_alerts_of_the_file(broker: Broker, unique: str, tmp_p
     assert {alert.topic for alert in of_topic} == {unique}
     for same in ("events", "entities", "gate", "alerts", "incidents", "dead_letters"):
         assert topic_metrics[same] == file_metrics[same], same
+
+    firing = next(alert for alert in of_topic if alert.status == "firing")
+    inputs = Inputs([url], load_settings(fetch_records=100))
+    found = find(Wanted(firing.id, firing), inputs, Bundle.default(), ReadOptions())
+    assert found.candidates[0][0].offset == firing.offset
+    assert inputs.done < inputs.total  # reading ends there
 
     again, _ = replayed(url)  # nothing was committed, and the ids are the same
     assert [alert.encode() for alert in again] == [alert.encode() for alert in of_topic]
