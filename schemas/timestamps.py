@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 __all__ = ["EARLIEST", "FUTURE_TOLERANCE", "LATEST", "TimestampReader", "believable", "epoch_seconds"]
 
@@ -26,7 +26,15 @@ _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)[T -]?(\d\d)(\d\d)(\d\d)", re.ASCII)
 _SHORT = re.compile(
     r"(\d\d)(\d\d)(\d\d) (\d\d):?(\d\d):?(\d\d)", re.ASCII
 )  # yymmdd hhmmss, as Hadoop writes it
-_CLF = re.compile(r"(\d\d)/([A-Za-z]{3})/(\d{4})[: ](\d\d):(\d\d):(\d\d)", re.ASCII)
+# 17/06/09 20:10:40, as Spark writes it: the same with slashes.
+_SLASHED = re.compile(r"(\d\d)/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d)", re.ASCII)
+# 01/May/2024:12:34:56 of access logs, 01-May-2024 12:34:56 of Tomcat, 01 May 2024 12:34:56 of Redis.
+_CLF = re.compile(r"(\d\d)[/ -]([A-Za-z]{3})[/ -](\d{4})[: ](\d\d):(\d\d):(\d\d)", re.ASCII)
+# Jun  9 06:07:04 of RFC 3164 and 0609 06:07:04 of klog.
+_YEARLESS = re.compile(r"(?:([A-Za-z]{3}) {1,2}|(\d\d))(\d{1,2}) (\d\d):(\d\d):(\d\d)\Z", re.ASCII)
+_DAY = 86_400
+_FIRST_DAY = date(1970, 1, 1).toordinal()
+_LEAP_YEARS = 8  # the most years between two 29ths of February
 _TAIL = re.compile(r"(?:[.,](\d{1,9})\d{0,9})? ?(?:Z|z|UTC|GMT|([+-])(\d\d):?(\d\d)?)?\Z", re.ASCII)
 # Seconds, milli-, micro- or nanoseconds; 14 digits are a date and time, not milliseconds of year 2603.
 _NUMBER = re.compile(r"(?:\d{9,13}|\d{15,20})(?:\.\d{1,9})?\Z", re.ASCII)
@@ -66,10 +74,12 @@ class TimestampReader:
     Its memory is bounded and never changes a result.
     """
 
-    __slots__ = ("_seconds", "_tails")
+    __slots__ = ("_seconds", "_stamps", "_tails", "_yearless")
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
+        self._stamps: dict[str, float] = {}
+        self._yearless: dict[str, float] = {}
         self._tails: dict[str, float] = {"": 0.0, "Z": 0.0}
 
     def read(self, value: object) -> float:
@@ -84,7 +94,8 @@ class TimestampReader:
         """Unix seconds of a timestamp in text; NaN where it is not one. Never raises.
 
         ISO 8601 with space or T, dot or comma before the fraction, Z, an offset or none (then UTC), also in
-        basic form; ``yymmdd hhmmss``; the common log format; and digits counting s, ms, us or ns since 1970.
+        basic form; ``yymmdd hhmmss``; ``yy/mm/dd hh:mm:ss``; the common log format, also with dashes or
+        blanks; and digits counting s, ms, us or ns since 1970.
         """
         base = self._seconds.get(value[:19])
         if base is not None:
@@ -94,6 +105,30 @@ class TimestampReader:
                 return base + shift
             return base + self._tail(tail)
         return self._first(value)
+
+    def stamp(self, value: str) -> float:
+        """The same as `text`, cheaper for spellings without a fraction, which neighbours share as a whole."""
+        known = self._stamps.get(value)
+        if known is None:
+            known = self.text(value)
+            if len(value) <= _LONGEST:
+                self._remember(self._stamps, value, known)
+        return known
+
+    def yearless(self, value: str, reference: float) -> float:
+        """Unix seconds of ``Jun  9 06:07:04`` or ``0609 06:07:04``, read as UTC; NaN where it is neither.
+
+        The year is the latest in which the time is at most a day after ``reference`` (Unix seconds), since
+        a line is written down after what it tells, but for a clock that is ahead. Never raises.
+        """
+        known = self._yearless.get(value)
+        limit = reference + FUTURE_TOLERANCE
+        # The same day a year later is at least 365 days away, so until then it is this year's.
+        if known is None or not known <= limit < known + 365 * _DAY:
+            known = _latest(value, limit)
+            if len(value) <= _LONGEST:
+                self._remember(self._yearless, value, known)
+        return known
 
     def _first(self, value: str) -> float:
         if len(value) > _LONGEST:
@@ -130,7 +165,7 @@ def _civil(value: str) -> tuple[float, int]:
     try:
         if match := _ISO.match(value) or _COMPACT.match(value):
             year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
-        elif match := _SHORT.match(value):
+        elif match := _SHORT.match(value) or _SLASHED.match(value):
             year, month, day, hour, minute, second = (int(part) for part in match.groups())
             year += 2000 if year < 69 else 1900  # the pivot of POSIX strptime %y
         elif match := _CLF.match(value):
@@ -147,3 +182,25 @@ def _civil(value: str) -> tuple[float, int]:
     except ValueError:
         return math.nan, 0
     return moment.timestamp(), match.end()
+
+
+def _latest(value: str, limit: float) -> float:
+    """Unix seconds of a time without a year, in the latest year in which it is not after ``limit``."""
+    match = _YEARLESS.match(value)
+    if match is None or not limit >= EARLIEST:
+        return math.nan
+    name, digits, *rest = match.groups()
+    month = _MONTHS.get(name.lower(), 0) if name else int(digits)
+    day, hour, minute, second = map(int, rest)
+    if hour > 23 or minute > 59 or second > 60:
+        return math.nan
+    clock = hour * 3600 + minute * 60 + min(second, 59)
+    year = datetime.fromtimestamp(min(limit, LATEST), UTC).year
+    for candidate in range(year, year - _LEAP_YEARS - 1, -1):
+        try:
+            seconds = (date(candidate, month, day).toordinal() - _FIRST_DAY) * _DAY + clock
+        except ValueError:  # no such day, or the 29th of February of another year
+            continue
+        if seconds <= limit:
+            return float(seconds)
+    return math.nan

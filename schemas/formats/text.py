@@ -16,33 +16,17 @@ from schemas.events import (
     Row,
     severity_number,
 )
+from schemas.formats.crash import crash_severity
+from schemas.formats.headers import Header
+from schemas.formats.lines import LineReader, ReadJson
 from schemas.timestamps import TimestampReader, believable
 
-__all__ = ["LinePattern", "TextFormat"]
+__all__ = ["LinePattern", "Missing", "TextFormat"]
 
 _FIELD = re.compile(r"<([A-Za-z_][A-Za-z0-9_]*)>")
 _SOURCE_NAMES = ("source", "service", "logger", "component", "host")
 _EXAMPLE = "'<date> <time> <pid> <level> <logger>: <message>'"
-# A header is short; a longer first part of a line is not one, and is not searched.
-_HEAD_CHARS = 1_024
-
-# Severity words as they stand in lines: capitals, or any case in brackets or after level=. Lower-case words
-# on their own ("no error") are prose.
-_PLAIN_WORDS = {word: n for word, n in SEVERITY_OF.items() if len(word) >= 3 and word.isupper()}
-_MARKED_WORDS = {word: n for word, n in SEVERITY_OF.items() if len(word) >= 3}
-_NOT_LEVELS = ("ALL", "OFF", "LOG", "DEFAULT", "SUCCESS", "CONFIG", "FINE", "FINER", "SILLY")
-_LEVEL_TOKENS: dict[str, int] = {}
-for _word, _number in _PLAIN_WORDS.items():
-    if _word not in _NOT_LEVELS:
-        _LEVEL_TOKENS |= {_word: _number, f"{_word}:": _number, f"{_word},": _number, f"|{_word}|": _number}
-for _word, _number in _MARKED_WORDS.items():
-    if _word.upper() not in _NOT_LEVELS:
-        _LEVEL_TOKENS |= {f"[{_word}]": _number, f"[{_word}]:": _number, f"<{_word}>": _number}
-        _LEVEL_TOKENS |= {f"({_word})": _number, f"level={_word}": _number, f'level="{_word}"': _number}
-_LEVEL_WITHIN = 10
 _MAX_CACHED = 8_192
-_HEADER_TOKENS = 3
-_LOGGER = re.compile(r"\[?([A-Za-z_][\w$/-]*(?:[.:]{1,2}[\w$-]+)+)\]?:?\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +135,28 @@ def _forms(line: str) -> tuple[_Form, ...]:
     return _Form.of(split), _Form.of(pattern)
 
 
+@dataclass(slots=True)
+class Missing:
+    """What the events of a topic do not say themselves, whatever their records or the lines before add."""
+
+    events: int = 0
+    time: int = 0
+    level: int = 0
+    source: int = 0
+
+    def shares(self) -> dict[str, float]:
+        """Shares (0 to 1) of the events without ``time``, ``level`` and ``source``; 0 for no events."""
+        names = ("time", "level", "source")
+        return {name: getattr(self, name) / self.events if self.events else 0.0 for name in names}
+
+
 class TextFormat:
     """Reads lines of text.
 
     A line that does not have the header (such as a line of a traceback) is an event too: the whole line is
     its message, its source is that of the line before, and its time is that of its record, or unknown.
-    That source is the only state; keep one reader per topic partition, so that only their order decides.
+    That source and the parts of lines are the only state; keep one reader per topic partition, so that only
+    their order decides.
     """
 
     def __init__(
@@ -164,17 +164,25 @@ class TextFormat:
         *,
         line: str | None = None,
         find_entity: Callable[[str], str] | None = None,
+        entity_field: str | None = None,
+        source_field: str | None = None,
+        read_json: ReadJson | None = None,
     ) -> None:
         self._forms = _forms(line) if line else ()
         self._find_entity = find_entity
         self._times = TimestampReader()
         self._sources: dict[str, str] = {}
-        self._loggers: dict[str, str] = {}
+        self.lines = LineReader(entity_field=entity_field, source_field=source_field, read_json=read_json)
+        """Reads lines whose header nobody described. Set its `reference_time` to the time of the file."""
         self.source = UNKNOWN_SOURCE
         """Source of the last line that had a header."""
+        self.missing = Missing()
+        """How many of the events so far have no time, level or source of their own."""
 
     def read(self, value: bytes, offset: int, record_time: float | None, rows: list[Row]) -> None:
         """Append the event of one line to ``rows``; invalid UTF-8 is replaced (U+FFFD). Raises nothing.
+
+        A part of a container's line is no event; the line is one with its last part.
 
         Args:
             value: the line.
@@ -184,18 +192,35 @@ class TextFormat:
 
         """
         line = value.decode("utf-8", "replace").rstrip("\r\n")
-        time, severity, source, entity, message = (self._by_form if self._forms else self._by_custom)(line)
+        found = self._by_form(line) if self._forms else self.lines.read(line, record_time)
+        if found is None:
+            return
+        time, severity, source, entity, message, numbers = found
         if source:
+            source = self._sources.get(source) or self._interned(source)
             self.source = source
+        else:
+            source = self.source
+        if not severity:
+            severity = crash_severity(message)
         if len(message) > MAX_MESSAGE_CHARS:
             message = message[:MAX_MESSAGE_CHARS]
-        if not entity and self._find_entity:
+        if self._find_entity and not (entity and self._forms):
             entity = self._find_entity(message)
-        time = believable(time, record_time)
-        rows.append((time, severity, source or self.source, entity, message, None, offset, 0))
+            if not entity and not line.endswith(message):  # the message was made of other words of the line
+                entity = self._find_entity(line)
+        missing = self.missing
+        missing.events += 1
+        if time != time:
+            missing.time += 1
+        if not severity:
+            missing.level += 1
+        if source == UNKNOWN_SOURCE:
+            missing.source += 1
+        rows.append((believable(time, record_time), severity, source, entity, message, numbers, offset, 0))
 
-    def _by_form(self, line: str) -> tuple[float, int, str, str, str]:
-        """Time, severity, source, entity and message of a line, by the operator's pattern."""
+    def _by_form(self, line: str) -> Header:
+        """What a line says by the operator's pattern."""
         for form in self._forms:
             fields = form.pattern.split(line)
             if fields is None:
@@ -210,10 +235,10 @@ class TextFormat:
                     severity = severity_number(fields[form.level])
             if form.clock >= 0 and time != time and not severity:
                 continue  # it has the separators of a header by chance: neither its time nor its level is one
-            source = self._interned(fields[form.source]) if form.source >= 0 else UNKNOWN_SOURCE
+            source = (fields[form.source] if form.source >= 0 else "") or UNKNOWN_SOURCE
             entity = fields[form.entity][:MAX_ENTITY_CHARS] if form.entity >= 0 else ""
-            return time, severity, source, entity, fields[form.message]
-        return math.nan, 0, "", "", line
+            return time, severity, source, entity, fields[form.message], None
+        return math.nan, 0, "", "", line, None
 
     def _interned(self, source: str) -> str:
         known = self._sources.get(source)
@@ -223,63 +248,3 @@ class TextFormat:
                 self._sources.clear()
             known = self._sources.setdefault(source, source)
         return known
-
-    def _by_custom(self, line: str) -> tuple[float, int, str, str, str]:
-        """Time, severity, source, entity and message of a line without a described header.
-
-        Recognised: an optional source, a timestamp, within ten words a severity, then a dotted logger name.
-        """
-        head = line[:_HEAD_CHARS]
-        words = head.split(None, _LEVEL_WITHIN + _HEADER_TOKENS)
-        time, used, source = self._leading_time(words)
-        severity, at = 0, -1
-        for i in range(used, min(used + _LEVEL_WITHIN, len(words))):
-            number = _LEVEL_TOKENS.get(words[i])
-            if number is not None:
-                severity, at = number, i
-                break
-        if 0 <= at - used < _HEADER_TOKENS and (used or at == 0):
-            used = at + 1  # a process id or a thread may stand before the level; more words are a message
-            if used < len(words) and (logger := self._logger(words[used])):
-                source = source or logger
-                used += 1
-        message = _after(line, used)
-        if time != time and not severity:
-            return time, severity, "", "", message
-        return time, severity, source or UNKNOWN_SOURCE, "", message
-
-    def _leading_time(self, words: list[str]) -> tuple[float, int, str]:
-        """Time at the start of a line, number of words up to its end, and the source before it or ``""``."""
-        for start in (0, 1):
-            if len(words) > start and words[start].lstrip("[")[:1].isdigit():
-                first = words[start].strip("[]")
-                second = words[start + 1].strip("[],") if len(words) > start + 1 else ""
-                if second[:2].isdigit():
-                    time = self._times.text(f"{first} {second}")
-                    if time == time:
-                        return time, start + 2, self._interned(words[0].rstrip(":|")) if start else ""
-                time = self._times.text(first)
-                if time == time:
-                    return time, start + 1, self._interned(words[0].rstrip(":|")) if start else ""
-        return math.nan, 0, ""
-
-    def _logger(self, word: str) -> str:
-        """The logger name that a word is, as ``nova.compute.manager`` or ``dfs.DataNode$X:``; else ``""``."""
-        known = self._loggers.get(word)
-        if known is None:
-            match = _LOGGER.match(word) if len(word) <= MAX_SOURCE_CHARS else None
-            if len(self._loggers) >= _MAX_CACHED:
-                self._loggers.clear()
-            known = self._loggers[word] = match[1] if match else ""
-        return known
-
-
-def _after(line: str, words: int) -> str:
-    """What follows the first ``words`` words of a line; the whole line where nothing does."""
-    if not words:
-        return line
-    parts = line.split(None, words)
-    if len(parts) <= words:
-        return line
-    rest = parts[words]
-    return rest[2:].lstrip() if rest[:2] in ("- ", "| ", ": ") else rest
