@@ -36,6 +36,7 @@ for _word, _number in _MARKED_WORDS.items():
     if _word.upper() not in _NOT_LEVELS:
         LEVEL_TOKENS |= {f"[{_word}]": _number, f"[{_word}]:": _number, f"<{_word}>": _number}
         LEVEL_TOKENS |= {f"({_word})": _number, f"level={_word}": _number, f'level="{_word}"': _number}
+LEVEL_TOKENS["LOG:"] = 9  # PostgreSQL; without the colon it is a word
 
 
 def after(line: str, words: int) -> str:

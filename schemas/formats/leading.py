@@ -20,6 +20,10 @@ HEAD_WORDS = _LEVEL_WITHIN + _HEADER_TOKENS
 
 _MAX_CACHED = 8_192
 _SPRING_WITHIN = 8
+# AWS Lambda names the request between time and level, or behind both.
+_REQUEST_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.ASCII)
+_REQUEST_CHARS = 36
+_TIME_BEGINS = frozenset("[0123456789")
 _LOGGER = re.compile(r"\[?([A-Za-z_][\w$/-]*(?:[.:]{1,2}[\w$-]+)+)\]?:?\Z", re.ASCII)
 _ZONE = re.compile(r"(?:[+-]\d\d:?\d\d|UTC|GMT)[\]:,]?\Z", re.ASCII)
 # [2024-05-01T12:34:56,789][INFO ][o.e.n.Node               ] [node-1] message
@@ -39,39 +43,48 @@ class LeadingReader:
         self._times = times
         self._loggers: dict[str, str] = {}
 
-    def read(self, line: str, words: list[str]) -> Header:
-        """What is in front of the message of a line, given its first words (at most `HEAD_WORDS` splits).
+    def read(self, line: str, words: list[str], lead: tuple[float, int, str]) -> Header:
+        """What is in front of the message of a line, given its first words and what `time` finds in them.
 
         Recognised: an optional source or level, a timestamp, within ten words a severity, then a logger.
         """
-        time, used, source = self._time(words)
-        severity, at, header = 0, -1, False
-        if used and source in LEVEL_TOKENS:
+        time, used, source = lead
+        severity, at, header, entity = 0, -1, False, ""
+        if source and source in LEVEL_TOKENS:
             severity, source, header = LEVEL_TOKENS[source], "", True
+            if used < len(words) and _REQUEST_ID.match(words[used]):
+                entity = words[used]
+                used += 1
         else:
-            for i in range(used, min(used + _LEVEL_WITHIN, len(words))):
-                number = LEVEL_TOKENS.get(words[i])
-                if number is not None:
-                    severity, at = number, i
+            for i, word in enumerate(words[used : used + _LEVEL_WITHIN]):
+                if word in LEVEL_TOKENS:
+                    severity, at = LEVEL_TOKENS[word], used + i
                     break
             else:
-                severity, at = self._odd_level(line, words, used)
+                if used:
+                    severity, at = self._odd_level(line, words, used)
             # A process id or a thread may stand before the level; more words are a message.
             if 0 <= at - used < _HEADER_TOKENS and (used or at == 0):
+                if len(words[used]) == _REQUEST_CHARS and _REQUEST_ID.match(words[used]):
+                    entity = words[used]
                 used, header = at + 1, True
             elif used and at - used == _HEADER_TOKENS and words[used] == words[used + 2] == "-":
                 # <time> - <name> - <level> - <message>, as Python's documentation has it
                 source, used, header = source or words[used + 1][:MAX_SOURCE_CHARS], at + 1, True
         if header and used < len(words):
-            logger, count = self._logger_at(words, used)
+            logger = self._loggers.get(words[used])
+            if logger:
+                used += 1
+            else:
+                logger, count = self._logger_at(words, used)
+                used += count
             source = source or logger
-            used += count
         message = after(line, used)
         if time != time and not severity:
             return time, 0, "", "", message, None
         if not source and line[:1] == "[" and message[-1:] == ")":
             source, message = self._trailing_logger(message)
-        return time, severity, source or UNKNOWN_SOURCE, "", message, None
+        return time, severity, source or UNKNOWN_SOURCE, entity, message, None
 
     def read_elastic(self, line: str) -> Header | None:
         """A line of Elasticsearch or OpenSearch, whose brackets stand without blanks; None for any other."""
@@ -90,10 +103,14 @@ class LeadingReader:
             return None
         return math.nan, LEVEL_TOKENS[match[1]], match[2], "", line[match.end() :] or line, None
 
-    def _time(self, words: list[str]) -> tuple[float, int, str]:
-        """Time at the start of a line, number of words up to its end, and the source before it or ``""``."""
+    def time(self, words: list[str]) -> tuple[float, int, str]:
+        """Time at the start of a line (at most `HEAD_WORDS` splits of it), and where it ends.
+
+        Returns Unix seconds, NaN for none; the number of words up to its end, 0 for none; and the source
+        before it or ``""``.
+        """
         for start in (0, 1):
-            if len(words) > start and words[start].lstrip("[")[:1].isdigit():
+            if len(words) > start and words[start][0] in _TIME_BEGINS:
                 first = words[start].strip("[]")
                 second = words[start + 1].strip("[],") if len(words) > start + 1 else ""
                 if second[:2].isdigit():
@@ -111,11 +128,9 @@ class LeadingReader:
 
     def _odd_level(self, line: str, words: list[str], used: int) -> tuple[int, int]:
         """Severity and place of a level that is one only because of where it stands; (0, -1) for none."""
-        if not used or used >= len(words):
-            return 0, -1
-        word = words[used]
-        if "][" in word:  # [INFO][88]
-            return LEVEL_TOKENS.get(word[: word.index("]") + 1], 0), used
+        word = words[used] if used < len(words) else ""
+        if "][" in word and (number := LEVEL_TOKENS.get(word[: word.index("]") + 1])):  # [INFO][88]
+            return number, used
         if word[:1].islower() and word.rstrip(":") in _WORDS and (word[-1] == ":" or f"\t{word}\t" in line):
             return SEVERITY_OF[word.rstrip(":")], used
         return 0, -1

@@ -28,8 +28,7 @@ ReadJson = Callable[[bytes, int, float | None, list[Row]], None]
 
 _DEEPEST = 2  # lines inside of others
 _COOKIE = "@cee:"
-# How a message of syslog begins that has a header of its own; whatever else is a message and nothing more.
-_HEADED = frozenset("[IWEF0123456789")
+_HEADED = frozenset("[0123456789")
 
 
 class LineReader:
@@ -60,43 +59,48 @@ class LineReader:
             "<": self._syslog, "[": self._bracket, **dict.fromkeys("ACDEFIJMNOSW", self._letter),
         }  # fmt: skip
 
-    def read(self, line: str, record_time: float | None = None, owner: str = "") -> Header | None:
+    def read(
+        self, line: str, record_time: float | None = None, owner: str = "", depth: int = 0
+    ) -> Header | None:
         """What a line says; None for a part of a container's line whose end has yet to come.
 
         Args:
             line: the line, without its end.
             record_time: plausible time of its record in Unix seconds, or None.
             owner: whose line it is, such as a container, where one reader reads those of many.
+            depth: how many other lines it is inside of; only a line inside of none can be a container's.
 
         """
-        reference = self.reference_time if record_time is None else record_time
         family = self._begun.get(line[:1])
-        if family is not None and (found := family(line, reference, 0)):
-            return found
+        if family is not None:
+            reference = self.reference_time if record_time is None else record_time
+            if (found := family(line, reference, depth)) is not None:
+                return found
         words = line[:HEAD_CHARS].split(None, HEAD_WORDS)
-        if len(words) > 2 and words[1] in STREAMS and (cri := content(line)):
-            stamp = self._times.text(words[0])
-            if stamp == stamp:
+        found = None
+        if len(words) > 5 and words[3][0] == "[" and (found := read_access(line, words, self._times)):
+            return found
+        lead = self._leading.time(words)
+        used = lead[1]
+        if used == 2:
+            if line[4] == "/":
+                found = read_nginx(line, self._times)
+        elif used == 0:
+            if len(words) > 5 and words[4][0] == "[":
+                found = read_access(line, words, self._times)
+            elif len(words) > 1 and "=" in words[0]:
+                found = self._logfmt.read(line)
+        elif used == 1 and len(words) > 2:
+            if words[1] in STREAMS and not depth and (cri := content(line)):
                 stream, more, text = cri
                 whole = self.parts.join(f"{owner}/{stream}", more, text)
-                return None if whole is None else self._inside((stamp, 0, "", "", whole or line, None), 0)
-        return self._by_words(line, words, 0)
-
-    def _by_words(self, line: str, words: list[str], depth: int) -> Header:
-        """A line that its first letter does not tell; the general reader takes what no family does."""
-        found = None
-        if len(words) > 5:
-            if words[3][0] == "[" or words[4][0] == "[":
-                found = read_access(line, words, self._times)
-            elif words[2][0] == "[" and line[4:5] == "/":
-                found = read_nginx(line, self._times)
-        if found is None and len(words) > 1:
-            if "=" in words[0]:
-                found = self._logfmt.read(line)
-            elif len(words) > 2 and words[2][-1] == ":" and words[0][10:11] == "T":
-                found = read_file(line, words, self._times)
-                found = found and self._inside(found, depth)
-        return found or self._leading.read(line, words)
+                if whole is None:
+                    return None
+                outer = (lead[0], 0, "", "", whole or line, None)
+                return self._inside(outer, 0) if whole else outer
+            if words[2][-1] == ":" and (found := read_file(line, words, self._times)):
+                return self._inside(found, depth)
+        return self._leading.read(line, words, lead) if found is None else found
 
     def _syslog(self, line: str, reference: float, depth: int) -> Header | None:
         found = read_syslog(line, self._times, reference)
@@ -121,12 +125,8 @@ class LineReader:
             return found
         if depth >= _DEEPEST or (source and not _has_header(message)):
             return outer
-        reference = stamp if stamp == stamp else self.reference_time
-        family = self._begun.get(message[:1])
-        inner = family(message, reference, depth + 1) if family else None
-        if inner is None:
-            inner = self._by_words(message, message[:HEAD_CHARS].split(None, HEAD_WORDS), depth + 1)
-        if not inner[2]:
+        inner = self.read(message, stamp if stamp == stamp else None, depth=depth + 1)
+        if inner is None or not inner[2]:
             return outer
         return (
             stamp if stamp == stamp else inner[0],
@@ -157,8 +157,8 @@ class LineReader:
 
 
 def _has_header(message: str) -> bool:
-    """Whether a message of syslog looks as if it had a header of its own: most have none."""
-    if message[:1] in _HEADED:
+    """Whether a message of syslog looks as if it had a header of its own: most have none, and cost nothing."""
+    if message[:1] in _HEADED or message[1:5].isdecimal():
         return True
     word = message[:64].partition(" ")[0]
     return "=" in word or word in LEVEL_TOKENS

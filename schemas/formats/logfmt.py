@@ -36,7 +36,7 @@ _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?\Z", re.ASCII)
 _DURATION = re.compile(
     r"(?:(\d{1,9})h)?(?:(\d{1,9})m(?!s))?(?:(\d{1,15}(?:\.\d{1,15})?)(ns|us|\xb5s|\u03bcs|ms|s))?\Z", re.ASCII
 )
-_SECONDS = {"ns": 1e-9, "us": 1e-6, "\xb5s": 1e-6, "\u03bcs": 1e-6, "ms": 1e-3, "s": 1.0}
+_PER_SECOND = {"ns": 1e9, "us": 1e6, "\xb5s": 1e6, "\u03bcs": 1e6, "ms": 1e3, "s": 1.0}
 
 
 def pairs(text: str) -> dict[str, str]:
@@ -131,5 +131,7 @@ def _number(value: str) -> float:
         return math.nan
     hours, minutes, rest, unit = match.groups()
     return (
-        int(hours or 0) * 3600.0 + int(minutes or 0) * 60.0 + (float(rest) * _SECONDS[unit] if rest else 0.0)
+        int(hours or 0) * 3600.0
+        + int(minutes or 0) * 60.0
+        + (float(rest) / _PER_SECOND[unit] if rest else 0.0)
     )

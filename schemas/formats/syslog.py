@@ -26,7 +26,7 @@ _UPTIME = re.compile(r"\[ {0,12}\d{1,10}\.\d{6}\] ?", re.ASCII)
 # One structured data element; possessive, so that no text makes it go back.
 _ELEMENT = re.compile(r'\[[^\s="\]]{1,64}(?: [^\s="\]]{1,64}="(?:[^"\\]|\\.)*+")*+ ?\]')
 _MOST_ELEMENTS = 32
-_TAG = re.compile(r"[^\s:\[\]()]{1,128}(?:\([^\s()]{1,64}\))?(\[[^\s\[\]]{1,64}\])?:", re.ASCII)
+_TAG = re.compile(r"(?!@)[^\s:\[\]()]{1,128}(?:\([^\s()]{1,64}\))?(\[[^\s\[\]]{1,64}\])?:", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9][\w.:-]{0,254}", re.ASCII)
 _FILE_STAMP = len("2024-05-01T12:34:56.789012+00:00")
 

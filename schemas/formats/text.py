@@ -21,7 +21,7 @@ from schemas.formats.headers import Header
 from schemas.formats.lines import LineReader, ReadJson
 from schemas.timestamps import TimestampReader, believable
 
-__all__ = ["LinePattern", "Missing", "TextFormat"]
+__all__ = ["LinePattern", "TextFormat"]
 
 _FIELD = re.compile(r"<([A-Za-z_][A-Za-z0-9_]*)>")
 _SOURCE_NAMES = ("source", "service", "logger", "component", "host")
@@ -135,21 +135,6 @@ def _forms(line: str) -> tuple[_Form, ...]:
     return _Form.of(split), _Form.of(pattern)
 
 
-@dataclass(slots=True)
-class Missing:
-    """What the events of a topic do not say themselves, whatever their records or the lines before add."""
-
-    events: int = 0
-    time: int = 0
-    level: int = 0
-    source: int = 0
-
-    def shares(self) -> dict[str, float]:
-        """Shares (0 to 1) of the events without ``time``, ``level`` and ``source``; 0 for no events."""
-        names = ("time", "level", "source")
-        return {name: getattr(self, name) / self.events if self.events else 0.0 for name in names}
-
-
 class TextFormat:
     """Reads lines of text.
 
@@ -176,8 +161,6 @@ class TextFormat:
         """Reads lines whose header nobody described. Set its `reference_time` to the time of the file."""
         self.source = UNKNOWN_SOURCE
         """Source of the last line that had a header."""
-        self.missing = Missing()
-        """How many of the events so far have no time, level or source of their own."""
 
     def read(self, value: bytes, offset: int, record_time: float | None, rows: list[Row]) -> None:
         """Append the event of one line to ``rows``; invalid UTF-8 is replaced (U+FFFD). Raises nothing.
@@ -196,11 +179,10 @@ class TextFormat:
         if found is None:
             return
         time, severity, source, entity, message, numbers = found
-        if source:
-            source = self._sources.get(source) or self._interned(source)
-            self.source = source
-        else:
+        if not source:
             source = self.source
+        elif source is not self.source:
+            self.source = source = self._sources.get(source) or self._interned(source)
         if not severity:
             severity = crash_severity(message)
         if len(message) > MAX_MESSAGE_CHARS:
@@ -209,14 +191,6 @@ class TextFormat:
             entity = self._find_entity(message)
             if not entity and not line.endswith(message):  # the message was made of other words of the line
                 entity = self._find_entity(line)
-        missing = self.missing
-        missing.events += 1
-        if time != time:
-            missing.time += 1
-        if not severity:
-            missing.level += 1
-        if source == UNKNOWN_SOURCE:
-            missing.source += 1
         rows.append((believable(time, record_time), severity, source, entity, message, numbers, offset, 0))
 
     def _by_form(self, line: str) -> Header:
