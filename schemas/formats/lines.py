@@ -157,7 +157,7 @@ class LineReader:
 
 
 def _has_header(message: str) -> bool:
-    """Whether a message of syslog looks as if it had a header of its own: most have none, and cost nothing."""
+    """Whether a message of syslog looks as if it had a header of its own; most have none."""
     if message[:1] in _HEADED or message[1:5].isdecimal():
         return True
     word = message[:64].partition(" ")[0]

@@ -18,7 +18,8 @@ from schemas.events import (
 )
 from schemas.formats.crash import crash_severity
 from schemas.formats.headers import Header
-from schemas.formats.lines import LineReader, ReadJson
+from schemas.formats.json import JsonFormat
+from schemas.formats.lines import LineReader
 from schemas.timestamps import TimestampReader, believable
 
 __all__ = ["LinePattern", "TextFormat"]
@@ -151,13 +152,13 @@ class TextFormat:
         find_entity: Callable[[str], str] | None = None,
         entity_field: str | None = None,
         source_field: str | None = None,
-        read_json: ReadJson | None = None,
     ) -> None:
         self._forms = _forms(line) if line else ()
         self._find_entity = find_entity
         self._times = TimestampReader()
         self._sources: dict[str, str] = {}
-        self.lines = LineReader(entity_field=entity_field, source_field=source_field, read_json=read_json)
+        inner = JsonFormat(entity_field=entity_field, find_entity=find_entity, source_field=source_field)
+        self.lines = LineReader(entity_field=entity_field, source_field=source_field, read_json=inner.read)
         """Reads lines whose header nobody described. Set its `reference_time` to the time of the file."""
         self.source = UNKNOWN_SOURCE
         """Source of the last line that had a header."""

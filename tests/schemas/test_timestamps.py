@@ -1,5 +1,6 @@
 """Timestamps against the standard library, and the promise that memory never changes a result."""
 
+import calendar
 import math
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -40,6 +41,8 @@ def test_iso_8601_is_read_as_the_standard_library_reads_it(moments: list[datetim
         ("20240501T123456Z", NOON),
         ("20240501123456", NOON),
         ("240501 123456", NOON),
+        ("24/05/01 12:34:56", NOON),
+        ("01-May-2024 12:34:56,500", NOON + 0.5),
         ("01/May/2024:12:34:56 +0000", NOON),
         ("2024-05-01-12.34.56.500000", NOON + 0.5),
         ("2024-05-01", NOON - NOON % 86400),
@@ -78,6 +81,40 @@ def test_spellings(text: str, seconds: float) -> None:
 )
 def test_what_is_no_time_is_nan(text: str) -> None:
     assert math.isnan(TimestampReader().text(text))
+
+
+SECONDS = st.integers(631_152_000, 4_000_000_000)
+
+
+@given(
+    st.lists(st.tuples(SECONDS, SECONDS), min_size=1, max_size=10), st.sampled_from(["%b %e %T", "%m%d %T"])
+)
+def test_a_time_without_a_year_is_the_latest_that_is_not_a_day_after(
+    pairs: list[tuple[int, int]], form: str
+) -> None:
+    reader = TimestampReader()
+    for seconds, reference in pairs * 2:  # the second time from memory
+        moment = datetime.fromtimestamp(seconds, UTC)
+        years = range(1980, 2110)
+        leap = (moment.month, moment.day) == (2, 29)
+        moments = [moment.replace(year=y).timestamp() for y in years if not leap or calendar.isleap(y)]
+        expected = max(each for each in moments if each <= reference + 86_400)
+        assert reader.yearless(moment.strftime(form), reference) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Foo  9 06:07:04", "Jun 31 06:07:04", "0609 24:00:00", "Jun  9 06:07:04x"]
+)
+def test_what_is_no_time_without_a_year_is_nan(text: str) -> None:
+    assert math.isnan(TimestampReader().yearless(text, NOON))
+    assert math.isnan(TimestampReader().yearless("Jun  9 06:07:04", math.nan))
+
+
+def test_a_stamp_is_read_as_text_is() -> None:
+    reader = TimestampReader()
+    for _ in range(2):
+        assert reader.stamp("01/May/2024:14:34:56 +0200") == NOON
+        assert math.isnan(reader.stamp("01/May/2024:14:34:56 +020"))
 
 
 @pytest.mark.parametrize("value", [None, True, [], {}, math.nan, math.inf, 10**400])
