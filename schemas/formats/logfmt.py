@@ -22,8 +22,11 @@ from schemas.timestamps import TimestampReader
 __all__ = ["Logfmt", "pairs"]
 
 _SEARCHED = 8_192
-# Possessive, and a key only begins a word: every character is looked at a fixed number of times.
-_PAIR = re.compile(r'(?<!\S)([A-Za-z_@][\w.@/-]{0,63}+)=(?:"((?:[^"\\]|\\.)*+)"|([^\s"]*+))', re.ASCII)
+# A pair, or a word that is none; possessive, and each match goes on where the last one ended: linear.
+_PAIR = re.compile(
+    r'([A-Za-z_@][\w.@/-]{0,63}+)=(?:"([^"\\]*+(?:\\.[^"\\]*+)*+)"|([^\s"]*+))\S*+\s*+|\S++\s*+',
+    re.ASCII | re.DOTALL,
+)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 _TIMES = ("time", "ts", "t", "timestamp", "@timestamp")
@@ -32,6 +35,7 @@ _MESSAGES = ("msg", "message")
 _ERRORS = ("err", "error")
 _SOURCES = ("service", "service.name", "app", "logger", "component", "source", "caller", "host")
 _PLACE = re.compile(r":\d{1,9}\Z", re.ASCII)
+_DIGITS = frozenset("-0123456789")
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?\Z", re.ASCII)
 _DURATION = re.compile(
     r"(?:(\d{1,9})h)?(?:(\d{1,9})m(?!s))?(?:(\d{1,15}(?:\.\d{1,15})?)(ns|us|\xb5s|\u03bcs|ms|s))?\Z", re.ASCII
@@ -42,7 +46,9 @@ _PER_SECOND = {"ns": 1e9, "us": 1e6, "\xb5s": 1e6, "\u03bcs": 1e6, "ms": 1e3, "s
 def pairs(text: str) -> dict[str, str]:
     """The ``key=value`` and ``key="value"`` in the first 8,192 characters; the first of each key."""
     found: dict[str, str] = {}
-    for key, quoted, bare in _PAIR.findall(text[:_SEARCHED]):
+    for key, quoted, bare in _PAIR.findall(text[:_SEARCHED].lstrip()):
+        if not key:
+            continue
         if "\\" in quoted:
             quoted = _ESCAPE.sub(lambda match: _ESCAPED.get(match[1], match[1]), quoted)
         found.setdefault(key, quoted or bare)
@@ -106,14 +112,16 @@ class Logfmt:
 
 def _first(fields: dict[str, str], names: tuple[str, ...]) -> str:
     """The first name that is there and not empty, ``""`` for none."""
-    return next((name for name in names if fields.get(name)), "")
+    for name in names:
+        if fields.get(name):
+            return name
+    return ""
 
 
 def _numbers(fields: dict[str, str]) -> dict[str, float] | None:
     found: dict[str, float] = {}
     for key, value in fields.items():
-        number = _number(value)
-        if number == number:
+        if value[:1] in _DIGITS and (number := _number(value)) == number:
             found[key] = number
             if len(found) == MAX_NUMBERS:
                 break
@@ -122,8 +130,6 @@ def _numbers(fields: dict[str, str]) -> dict[str, float] | None:
 
 def _number(value: str) -> float:
     """The number that a value is, a duration in seconds, NaN for any other text."""
-    if not value or not ("0" <= value[0] <= "9" or value[0] == "-"):
-        return math.nan
     if _NUMBER.match(value):
         return float(value)
     match = _DURATION.match(value)
