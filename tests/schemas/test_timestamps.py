@@ -110,6 +110,13 @@ def test_what_is_no_time_without_a_year_is_nan(text: str) -> None:
     assert math.isnan(TimestampReader().yearless("Jun  9 06:07:04", math.nan))
 
 
+def test_a_remembered_year_ends_when_the_next_one_may_be_meant() -> None:
+    reader = TimestampReader()
+    first, second = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (2023, 2024))
+    for reference, expected in ((first, first), (second - 86_401, first), (second - 86_400, second)):
+        assert reader.yearless("Jan  1 00:00:00", reference) == expected
+
+
 def test_a_stamp_is_read_as_text_is() -> None:
     reader = TimestampReader()
     for _ in range(2):
