@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from schemas.events import EventBatch
+from schemas.formats.detection import Decoded
+
 Headers = list[tuple[str, bytes]]
 
 
@@ -26,6 +29,9 @@ class RecordBatch:
     # Set by the transport, to learn that the batch is published; None for batches that are not committed
     # anywhere.
     confirm: Callable[[], None] | None = field(default=None, repr=False)
+    # What came of the records where they were decoded before: of each either an event or, behind all events,
+    # a failure.
+    decoded: Decoded | None = None
 
     def published(self) -> None:
         """Everything that came of the batch is acknowledged by the broker: its offsets may be committed.
@@ -55,4 +61,12 @@ class RecordBatch:
             timestamps=self.timestamps[part],
             keys=self.keys[part],
             headers=self.headers[part],
+            decoded=self.decoded and _part(self.decoded, range(len(self))[part]),
         )
+
+
+def _part(decoded: Decoded, rows: range) -> Decoded:
+    """The events and failures of some of the records that were decoded before."""
+    columns = (getattr(decoded.events, name)[rows.start : rows.stop] for name in EventBatch.__slots__)
+    failures = [(index - rows.start, why) for index, why in decoded.failures if index in rows]
+    return Decoded(EventBatch(*columns), failures)

@@ -10,7 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from agents.evaluate import SalientEvaluation
-from agents.inputs.inputs import Inputs
+from agents.inputs.inputs import FILE_LINES, Inputs
+from agents.inputs.merge import in_order
+from agents.inputs.tally import Tallies
 from agents.partitions import PartitionStates
 from agents.records import RecordBatch
 from agents.triage import PartitionTriage, TriageOutput
@@ -21,7 +23,6 @@ from models.options import EvaluateOptions
 from models.scores import PUBLISHED, EventScores, ScoreName
 from models.warm_up import warm_up
 from schemas.alert import Alert
-from schemas.formats.detection import Decoded, TopicDecoder
 from schemas.formats.options import ReadOptions
 from schemas.salient import SalientEvent
 
@@ -43,22 +44,6 @@ class EntityCount:
         if self.exact:
             self._seen.update(map(hash, filter(None, names)))
             self.exact = len(self._seen) < MOST_ENTITIES
-
-
-class CountingDecoder(TopicDecoder):
-    """The worker's decoder, with an eye on the entities."""
-
-    def __init__(self, options: ReadOptions, entities: EntityCount) -> None:
-        super().__init__(options)
-        self._entities = entities
-
-    def decode(
-        self, values: Sequence[bytes | None], offsets: Sequence[int], timestamps: Sequence[float | None]
-    ) -> Decoded:
-        """As TopicDecoder does."""
-        decoded = super().decode(values, offsets, timestamps)
-        self._entities.add(decoded.events.entity)
-        return decoded
 
 
 @dataclass(slots=True)
@@ -97,6 +82,19 @@ def is_new(alert: Alert) -> bool:
     return alert.status == "firing" and alert.count == 1
 
 
+def located(alert: Alert, inputs: Inputs) -> Alert:
+    """An alert with coordinates that a person finds: of several files, the partition is the number of the
+    file, from 0 as they were given, the offset that of the line in it, and an annotation names both.
+    """
+    if len(inputs.files) < 2:
+        return alert
+    file, line = divmod(alert.offset, FILE_LINES)
+    record = {"record": inputs.place(alert.topic, alert.partition, alert.offset)}
+    return alert.model_copy(
+        update={"partition": file, "offset": line, "annotations": alert.annotations | record}
+    )
+
+
 class Replay:
     """One run over inputs with a bundle; labels, if any, are used for the figures alone."""
 
@@ -115,32 +113,46 @@ class Replay:
             on_device_failure=lambda failed: self.totals.device_failures.update([failed]),
             names=PUBLISHED if labels is None else list(ScoreName),
         )
-        self._partitions = PartitionStates(
-            lambda topic, partition: PartitionTriage(
-                bundle, CountingDecoder(options, self.totals.entities), topic, partition
-            )
-        )
+        self._options = options
         self._figures = Evaluation(labels or Labels(), self.evaluation.rate)
         self._labelled = labels is not None
         if self._labelled:
             self.evaluation.on_scores = self._score_salient
 
     def run(
-        self, inputs: Inputs, on_alert: Callable[[Alert], None], on_progress: Callable[[Inputs], None]
+        self,
+        inputs: Inputs,
+        on_alert: Callable[[Alert], None],
+        on_progress: Callable[[Inputs], None],
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """Read all inputs, give every alert to on_alert in order."""
+        """Read all inputs, give every alert to on_alert in order; say gets sentences about what is not
+        understood, and about what is missing as soon as it is noticed.
+        """
         warm_up()  # compiling after an installation is no part of the speed
         start = time.perf_counter()
-        for batch in inputs:
-            for alert in self._process(batch):
+        tallies = Tallies(inputs, self._options, self.totals.entities.add)
+        partitions = PartitionStates(
+            lambda topic, partition: PartitionTriage(
+                self.bundle, tallies.of_partition(topic, partition), topic, partition
+            )
+        )
+        for batch in in_order(inputs.streams(), tallies.of_stream):
+            alerts = self._process(partitions.of(batch.topic, batch.partition), batch)
+            for text in tallies.missing():
+                say(text)
+            for alert in alerts:
                 self.totals.alerts += 1
                 self.totals.incidents += is_new(alert)
-                on_alert(alert)
+                on_alert(located(alert, inputs))
             on_progress(inputs)
         self.totals.seconds = time.perf_counter() - start
+        for text in (tallies.no_entity(), *tallies.failed()):
+            if text:
+                say(text)
 
-    def _process(self, batch: RecordBatch) -> list[Alert]:
-        output = self._partitions.of(batch.topic, batch.partition).process(batch)
+    def _process(self, triage: PartitionTriage, batch: RecordBatch) -> list[Alert]:
+        output = triage.process(batch)
         self.totals.add(output)
         if self._labelled:
             self._score_rows(output)

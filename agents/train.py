@@ -1,18 +1,21 @@
 """Training as a user runs it: inputs to events, events to a bundle, with progress."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from agents.entities import SAMPLE, find_entity
-from agents.inputs.inputs import InputError, Inputs, writable
+from agents.inputs.inputs import InputError, Inputs
+from agents.inputs.merge import in_order
+from agents.inputs.tally import LINE, Tallies
+from agents.outputs import folder_for
 from agents.partitions import PartitionStates
 from agents.records import RecordBatch
 from models.bundle import MANIFEST, Bundle
 from models.labels import Labels
 from models.options import TrainingOptions
-from models.training.rows import build
+from models.training.rows import build, fill_times
 from models.training.train import train
 from schemas.events import EventBatch
 from schemas.formats.detection import TopicDecoder
@@ -23,48 +26,101 @@ Progress = Callable[[str, int, int], None]
 
 
 def choose_entity(
-    batches: Iterator[RecordBatch], options: ReadOptions
-) -> tuple[list[RecordBatch], ReadOptions, str]:
-    """The first batches of the inputs, the options with an entity if they show one, and why that one."""
-    sample: list[RecordBatch] = []
+    streams: Sequence[Iterator[RecordBatch]], options: ReadOptions
+) -> tuple[list[Iterator[RecordBatch]], ReadOptions, str]:
+    """The streams of the inputs anew, the options with an entity if the first events show one, and why."""
     if options.entity_field or options.entity_pattern:
-        return sample, options, ""
+        return list(streams), options, ""
+    kept: list[list[RecordBatch]] = [[] for _ in streams]
     values: list[bytes | None] = []
-    for batch in batches:
-        sample.append(batch)
+    columns = _Columns()
+    decoder = TopicDecoder(options)
+    for batch in in_order([*map(_keeping, streams, kept)], lambda _: TopicDecoder(options)):
+        batch = batch[: SAMPLE - len(values)]
+        decoded = batch.decoded or decoder.decode(batch.values, batch.offsets, batch.timestamps)
         values += batch.values
+        columns.add(decoded.events)
         if len(values) >= SAMPLE:
             break
-    values = values[:SAMPLE]
-    events = TopicDecoder(options).decode(values, range(len(values)), [None] * len(values)).events
-    found = find_entity(values, events, options)
-    return (sample, options, "") if found is None else (sample, found.options, found.sentence())
+    anew: list[Iterator[RecordBatch]] = [
+        chain(first, rest) for first, rest in zip(kept, streams, strict=True)
+    ]
+    found = find_entity(values, columns.events(), options)
+    return (anew, options, "") if found is None else (anew, found.options, found.sentence())
+
+
+def _keeping(stream: Iterator[RecordBatch], kept: list[RecordBatch]) -> Iterator[RecordBatch]:
+    """The batches of a stream, which are kept as well."""
+    for batch in stream:
+        kept.append(batch)
+        yield batch
+
+
+class _Columns:
+    """Events that come in batches, as the columns of one."""
+
+    def __init__(self) -> None:
+        self._columns: list[list[object]] = [[] for _ in EventBatch.__slots__]
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    def add(self, events: EventBatch) -> None:
+        """Take some events."""
+        for column, name in zip(self._columns, EventBatch.__slots__, strict=True):
+            column += getattr(events, name)
+
+    def events(self) -> EventBatch:
+        """All of them."""
+        return EventBatch(*self._columns)  # type: ignore[arg-type]  # the columns are EventBatch's own, in its order
 
 
 def read_events(
-    batches: Iterable[RecordBatch], inputs: Inputs, options: ReadOptions, progress: Progress
+    streams: Sequence[Iterator[RecordBatch]],
+    inputs: Inputs,
+    options: ReadOptions,
+    progress: Progress,
+    say: Callable[[str], None] = lambda text: None,
 ) -> EventBatch:
-    """All events of the batches in order of time. Raises InputError for none or more than MOST_EVENTS."""
-    decoders = PartitionStates(lambda topic, partition: TopicDecoder(options))
-    columns: list[list[object]] = [[] for _ in EventBatch.__slots__]
-    for batch in batches:
-        decoder = decoders.of(batch.topic, batch.partition)
-        events = decoder.decode(batch.values, batch.offsets, batch.timestamps).events
-        for column, name in zip(columns, EventBatch.__slots__, strict=True):
-            column += getattr(events, name)
-        if len(columns[0]) > MOST_EVENTS:
+    """All events in order of time; say gets sentences about what was not understood.
+
+    Raises InputError for no event or more than MOST_EVENTS, and where none has a time, or the entity that was
+    asked for.
+    """
+    tallies = Tallies(inputs, options)
+    decoders = PartitionStates(tallies.of_partition)
+    columns = _Columns()
+    for batch in in_order(streams, tallies.of_stream):
+        decoded = batch.decoded
+        if decoded is None:
+            decoder = decoders.of(batch.topic, batch.partition)
+            decoded = decoder.decode(batch.values, batch.offsets, batch.timestamps)
+        columns.add(decoded.events)
+        if len(columns) > MOST_EVENTS:
             raise InputError(f"more than {MOST_EVENTS:,} events: train on a shorter stretch of time")
         progress("read", inputs.done, inputs.total)
-    if not columns[0]:
+    for text in (*tallies.failed(), *tallies.missing()):
+        say(text)
+    if not len(columns):
         raise InputError(
             f"none of the {inputs.records:,} records could be read as a log event; check --format and --line"
+            if inputs.records
+            else "the input holds no records; is it the right file or topic?"
         )
-    events = EventBatch(*columns)  # type: ignore[arg-type]  # the columns are EventBatch's own, in its order
+    if tallies.no_time():
+        raise InputError(
+            f"no time was found in any of {len(columns):,} events, and what is usual is learnt over time; "
+            f"--line says where it stands, e.g. {LINE}"
+        )
+    if text := tallies.no_entity():
+        raise InputError(f"no event has an entity: {text}")
+    events = columns.events()
     return events if len(decoders) < 2 else _by_time(events)
 
 
 def _by_time(events: EventBatch) -> EventBatch:
     """Partitions of a topic are read side by side: one stream in order of time."""
+    fill_times(events)
     order = sorted(range(len(events)), key=events.time.__getitem__)
     return EventBatch(*([getattr(events, name)[i] for i in order] for name in EventBatch.__slots__))
 
@@ -76,19 +132,16 @@ def run_training(
     options: TrainingOptions,
     out: Path,
     progress: Progress,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Bundle:
-    """Read, train, write the bundle to a folder. Raises InputError and ValueError, which say what to do."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        writable(out / MANIFEST)
-    except OSError as error:
-        raise InputError(
-            f"{out}: no bundle can be written there: {error.strerror}; choose another --out"
-        ) from None
-    batches = iter(inputs)
-    sample, reading, entity = choose_entity(batches, reading)
-    events = read_events(chain(sample, batches), inputs, reading, progress)
-    rows = build(events, labels, reading, options, progress)
-    if entity:
-        rows.summary["entity"] = entity
-    return train(rows, options, progress).save(out)
+    """Read, train, write the bundle to a folder; say gets sentences about what was not understood.
+
+    Raises InputError, OutputError and ValueError, which say what to do; a folder made for it is gone then.
+    """
+    with folder_for(out, MANIFEST):
+        streams, reading, entity = choose_entity(inputs.streams(), reading)
+        events = read_events(streams, inputs, reading, progress, say)
+        rows = build(events, labels, reading, options, progress)
+        if entity:
+            rows.summary["entity"] = entity
+        return train(rows, options, progress).save(out)

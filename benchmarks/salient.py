@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from agents.demo.simulation import simulate
 from agents.inputs.inputs import Inputs
+from agents.inputs.merge import in_order
 from agents.partitions import PartitionStates
 from agents.triage import PartitionTriage, TriageOutput
 from models.bundle import Bundle
@@ -37,7 +38,8 @@ def of_inputs(bundle: Bundle, inputs: Inputs) -> Salient:
     partitions = PartitionStates(
         lambda topic, partition: PartitionTriage(bundle, TopicDecoder(reading), topic, partition)
     )
-    outputs = [partitions.of(batch.topic, batch.partition).process(batch) for batch in inputs]
+    batches = in_order(inputs.streams(), lambda _: TopicDecoder(reading))
+    outputs = [partitions.of(batch.topic, batch.partition).process(batch) for batch in batches]
     return _joined(bundle, outputs)
 
 

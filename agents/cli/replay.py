@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.cli import options
-from agents.cli.errors import fail
+from agents.cli.errors import fail, warn
 from models.options import EvaluateOptions
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def replay(
       qualm replay kafka://127.0.0.1:9092/logs --bundle my-bundle --alerts alerts.jsonl
       qualm replay test.log --bundle my-bundle --labels truth.csv --metrics metrics.json
     """
-    from agents.inputs.inputs import InputError, Inputs, labels_from, writable
+    from agents.inputs.inputs import InputError, Inputs, labels_from
+    from agents.outputs import OutputError, writable
     from agents.replay import Replay
     from models.bundle import Bundle, BundleError
     from models.circuits.devices import DeviceError
@@ -92,7 +93,7 @@ def replay(
         if not run.totals.events:
             raise InputError(_nothing(logs.records, run.totals.dead_letters))
         _write(run.metrics(), first, outputs, labelled=known is not None)
-    except (InputError, BundleError, DeviceError, ValueError, OSError) as error:
+    except (InputError, OutputError, BundleError, DeviceError, ValueError, OSError) as error:
         fail(error)
 
 
@@ -113,7 +114,7 @@ def _run(replay: "Replay", inputs: "Inputs", outputs: Outputs) -> "list[Alert]":
             if is_new(alert) and len(first) < ALERTS:
                 first.append(alert)
 
-        replay.run(inputs, take, lambda read: progress("replay", read.done, read.total))
+        replay.run(inputs, take, lambda read: progress("replay", read.done, read.total), warn)
     return first
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.cli import options
-from agents.cli.errors import fail
+from agents.cli.errors import fail, warn
 from models.options import PRESETS, TrainingOptions
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def train(inputs: tuple[str, ...], out: Path, labels: Path | None, as_json: bool
       qualm train kafka://127.0.0.1:9092/logs --out my-bundle --entity-field request_id
     """
     from agents.inputs.inputs import InputError, Inputs, labels_from
+    from agents.outputs import OutputError
     from agents.progress import progress_bars
     from agents.train import run_training
     from models.bundle import BundleError
@@ -103,8 +104,8 @@ def train(inputs: tuple[str, ...], out: Path, labels: Path | None, as_json: bool
         with progress_bars(quiet=as_json) as progress:
             known = labels_from(labels)
             logs = Inputs(inputs, options.settings())
-            bundle = run_training(logs, reading, known, training, out, progress)
-    except (InputError, BundleError, ValueError, OSError) as error:
+            bundle = run_training(logs, reading, known, training, out, progress, warn)
+    except (InputError, OutputError, BundleError, ValueError, OSError) as error:
         fail(error)
     _say_trained(bundle, out, as_json)
 
@@ -116,9 +117,7 @@ def _say_trained(bundle: "Bundle", out: Path, as_json: bool) -> None:
     smallest = bundle.calibrations[ALERTS_BY].smallest
     if smallest > rate:
         advice = "nothing will alert; give more events, or a higher --false-alarm-rate"
-        click.secho(
-            f"qualm: so few events give no p-value below {smallest:.2g}: {advice}", fg="yellow", err=True
-        )
+        warn(f"so few events give no p-value below {smallest:.2g}: {advice}")
     if as_json:
         click.echo(
             json.dumps({"bundle": str(out), "digest": bundle.digest, "false_alarm_rate": rate, **training})

@@ -18,6 +18,7 @@ PIECE: Final = (
     1 << 11
 )  # bytes of zstd unpacked at once: 4 of them can stand for 128 KiB, so that is at most 64 MiB
 BATCH: Final = 4096  # lines
+SHARED: Final = 16  # files that are read at once with whole blocks and batches; of more each gets its share
 LINE_LIMIT: Final = 16 * 1024 * 1024 + 1  # bytes of a line that are kept: one more than any decoder takes
 
 
@@ -26,7 +27,9 @@ class InputError(Exception):
 
 
 def expand(patterns: Sequence[str]) -> list[str]:
-    """File names of the patterns, in order, sorted within a glob. Raises InputError where one has none."""
+    """File names of the patterns, each once, in order, sorted within a glob. Raises InputError where one has
+    none.
+    """
     names: list[str] = []
     for pattern in patterns:
         if pattern == "-" or _readable(pattern):
@@ -39,7 +42,7 @@ def expand(patterns: Sequence[str]) -> list[str]:
         if not found:
             raise InputError(f"{pattern}: no such file; give files, globs, '-' or kafka://host:port/topic")
         names += found
-    return names
+    return list(dict.fromkeys(names))  # two globs may both have a file: it is read once
 
 
 def _readable(name: str) -> bool:
@@ -56,11 +59,15 @@ def size(names: Sequence[str]) -> int:
 class FileReader:
     """Lines of one file as records of partition 0; the offset is the number of the line, from first_offset.
 
+    files: how many are read at once; the more, the smaller are the batches, so that memory is bounded.
+
     Raises InputError for a file that cannot be opened, and while reading one that is broken off or damaged.
     """
 
-    def __init__(self, name: str, first_offset: int = 0) -> None:
+    def __init__(self, name: str, first_offset: int = 0, files: int = 1) -> None:
         self.name = name
+        self._lines = BATCH if files <= SHARED else max(64, SHARED * BATCH // files)
+        self._block = BLOCK if files <= SHARED else max(1 << 14, SHARED * BLOCK // files)
         self.offset = self._first = first_offset
         try:
             self._raw: IO[bytes] = (
@@ -75,7 +82,7 @@ class FileReader:
 
     def __iter__(self) -> Iterator[RecordBatch]:
         try:
-            for lines in _batches(_blocks(self._raw)):
+            for lines in _batches(_blocks(self._raw, self._block), self._lines):
                 yield self._batch(lines)
         except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
             raise InputError(
@@ -94,14 +101,14 @@ class FileReader:
         return RecordBatch("file", 0, offsets, values, [float("nan")] * n, [None] * n, [[]] * n)
 
 
-def _blocks(raw: IO[bytes]) -> Iterator[bytes]:
+def _blocks(raw: IO[bytes], size: int) -> Iterator[bytes]:
     """Content in blocks, unpacked by what it is not by its name: a renamed or piped file reads as well."""
     head = raw.peek(4)[:4] if isinstance(raw, io.BufferedReader) else b""
     if head == b"\x28\xb5\x2f\xfd":
         yield from _zstd_blocks(raw)
         return
     stream = gzip.GzipFile(fileobj=raw) if head[:2] == b"\x1f\x8b" else raw
-    while block := stream.read(BLOCK):
+    while block := stream.read(size):
         yield block
 
 
@@ -122,8 +129,8 @@ def _zstd_blocks(raw: IO[bytes]) -> Iterator[bytes]:
         raise EOFError("the compressed data ends in the middle")
 
 
-def _batches(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Lines without their ends, BATCH at a time; of an overlong line only the first LINE_LIMIT bytes."""
+def _batches(blocks: Iterable[bytes], size: int = BATCH) -> Iterator[list[bytes]]:
+    """Lines without their ends, size at a time; of an overlong line only the first LINE_LIMIT bytes."""
     lines: list[bytes] = []
     rest: list[bytes] = []  # of the line that goes on in the next block
     kept = 0  # bytes in rest
@@ -136,9 +143,9 @@ def _batches(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
             rest = [others.pop()]
             kept = len(rest[0])
             lines += others
-        while len(lines) >= BATCH:
-            yield [line.rstrip(b"\r") for line in lines[:BATCH]]
-            del lines[:BATCH]
+        while len(lines) >= size:
+            yield [line.rstrip(b"\r") for line in lines[:size]]
+            del lines[:size]
     if kept:
         lines.append(b"".join(rest))
     if lines:

@@ -5,19 +5,23 @@ from pathlib import Path
 from typing import Final
 
 from agents.inputs.files import FileReader, InputError, expand, size
+from agents.inputs.rotation import streams
 from agents.records import RecordBatch
 from agents.settings import Settings
 from models.labels import Labels, read_labels
 
-__all__ = ["InputError", "Inputs", "labels_from", "writable"]
+__all__ = ["InputError", "Inputs", "labels_from"]
 
 SCHEME: Final = "kafka://"
+FILE_LINES: Final = 1 << 40  # offsets of one file: the next file's lines count from the next multiple
+MOST_STREAMS: Final = 800  # read at once; a process may usually have 1,024 files open
 
 
 class Inputs:
-    """All inputs one after the other, once.
+    """All inputs, once: topics one after the other; of files a stream for each or each set of rotated ones.
 
     total and done are bytes of files or records of topics; total 0 is unknown. records: how many were read.
+    files: the names of the files, empty for topics.
 
     Raises InputError for an input that cannot be read, before or while it is.
     """
@@ -31,24 +35,50 @@ class Inputs:
         self.records = 0
         self._settings = settings
         self._topics = topics
-        self._files = [] if topics else expand(inputs)
-        if self._files:
-            self.total = size(self._files)
+        self.files = [] if topics else expand(inputs)
+        self._parts = streams(self.files)
+        if len(self._parts) > MOST_STREAMS:
+            raise InputError(
+                f"{len(self._parts):,} files are too many to be merged by time, {MOST_STREAMS} are the most; "
+                "give fewer, or concatenate those of one service and pipe them in: cat ... | qualm ... -"
+            )
+        if self.files:
+            self.total = size(self.files)
 
-    def __iter__(self) -> Iterator[RecordBatch]:
-        for batch in self._read_topics() if self._topics else self._read_files():
+    def streams(self) -> list[Iterator[RecordBatch]]:
+        """What to read: the records of all topics, or those of each file or set of rotated ones."""
+        found = [self._read_files(part) for part in self._parts] or [self._read_topics()]
+        return [self._counted(stream) for stream in found]
+
+    @property
+    def names(self) -> list[str]:
+        """What each stream of files is called: its file, or the last of its rotated ones and their number."""
+        more = ("" if len(part) == 1 else f" ({len(part)} files)" for part in self._parts)
+        return [self.files[part[-1]] + text for part, text in zip(self._parts, more, strict=True)]
+
+    def place(self, topic: str, partition: int, offset: int) -> str:
+        """Where a record is, for people: file and line, or partition and offset."""
+        if not self.files:
+            return f"{topic}[{partition}] offset {offset}"
+        name = self.files[offset // FILE_LINES].encode("utf-8", "replace").decode()
+        return f"{name}, line {offset % FILE_LINES + 1:,}"
+
+    def _counted(self, stream: Iterator[RecordBatch]) -> Iterator[RecordBatch]:
+        for batch in stream:
             self.records += len(batch)
             yield batch
 
-    def _read_files(self) -> Iterator[RecordBatch]:
-        offset = before = 0
-        for name in self._files:
-            reader = FileReader(name, offset)
+    def _read_files(self, part: Sequence[int]) -> Iterator[RecordBatch]:
+        for index in part:
+            name = self.files[index]
+            reader = FileReader(name, index * FILE_LINES, len(self._parts))
+            told = 0
             for batch in reader:
-                self.done = before + reader.tell()
+                now = reader.tell()
+                self.done += now - told
+                told = now
                 yield batch
-            offset = reader.offset
-            before += 0 if name == "-" else size([name])
+            self.done += (0 if name == "-" else size([name])) - told
 
     def _read_topics(self) -> Iterator[RecordBatch]:
         from agents.inputs.topics import KafkaSource, SourceError  # aiokafka, only when a topic is read
@@ -67,19 +97,3 @@ class Inputs:
 def labels_from(path: Path | None) -> Labels | None:
     """The labels of a file, if one is given. Raises ValueError, which says what is wrong where."""
     return None if path is None else read_labels(path)
-
-
-def writable(path: Path) -> None:
-    """Find out before long work whether a file can be written, and leave it as it is. Raises InputError."""
-    existed = path.exists()
-    if existed and not (path.is_file() or path.is_dir()):
-        return  # a pipe or device: opening it is felt at its other end
-    try:
-        with path.open("ab"):
-            pass
-        if not existed:
-            path.unlink()
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written: {error.strerror}; name a file in an existing folder"
-        ) from None

@@ -84,4 +84,4 @@ def test_a_topic_of_several_partitions_is_read_whole(broker: Broker, unique: str
 def test_an_absent_broker_is_an_input_error() -> None:
     address = f"127.0.0.1:{free_port()}"
     with pytest.raises(InputError, match=address):
-        list(Inputs([f"kafka://{address}/logs"], load_settings()))
+        list(Inputs([f"kafka://{address}/logs"], load_settings()).streams()[0])

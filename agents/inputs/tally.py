@@ -1,0 +1,183 @@
+"""What decoders understood of the inputs, and sentences about what they did not, with a next step."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from agents.inputs.inputs import Inputs
+from schemas.events import UNKNOWN_SOURCE
+from schemas.formats.detection import Decoded, TopicDecoder
+from schemas.formats.errors import DecodeError
+from schemas.formats.json import load
+from schemas.formats.options import Format, ReadOptions
+
+SHOWN: Final = 3  # reasons, and inputs, that a sentence names
+LINE: Final = "'<date> <time> <level> <logger>: <message>'"
+_REASON_CHARS: Final = 160
+_EXAMPLE_BYTES: Final = 1 << 16
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts over the records of one file, set of rotated files, or partition; topic and partition are those
+    of its batches. failures: offset and reason of the first ones. example: a record that became an event.
+    """
+
+    name: str
+    topic: str
+    partition: int
+    format: Format = "auto"
+    records: int = 0
+    events: int = 0
+    timed: int = 0
+    levelled: int = 0
+    sourced: int = 0
+    entities: int = 0
+    failed: int = 0
+    failures: list[tuple[int, str]] = field(default_factory=list)
+    example: bytes = b""
+
+    def add(self, decoded: Decoded, values: Sequence[bytes | None], offsets: Sequence[int]) -> None:
+        """Count some records in."""
+        events = decoded.events
+        self.records += len(values)
+        self.events += len(events)
+        self.timed += sum(time == time for time in events.time)
+        self.levelled += len(events) - events.severity.count(0)
+        self.sourced += len(events) - events.source.count(UNKNOWN_SOURCE)
+        self.entities += len(events) - events.entity.count("")
+        self.failed += len(decoded.failures)
+        room = SHOWN - len(self.failures)
+        self.failures += [(offsets[index], why) for index, why in decoded.failures[:room]]
+        if not self.example and len(events):
+            used = values[offsets.index(events.offset[0])] or b""
+            self.example = used if len(used) <= _EXAMPLE_BYTES else b""
+
+    def lacks(self) -> tuple[str, ...]:
+        """What no event of it has, with what that costs."""
+        if not self.events:
+            return ()
+        found = (
+            (self.timed, "no time: rates, gaps and silences cannot be judged"),
+            (self.sourced, f"no source: all lines count as one, `{UNKNOWN_SOURCE}`"),
+            (self.levelled, "no level: errors are not told from the rest"),
+        )
+        return tuple(text for count, text in found if not count)
+
+
+class TallyingDecoder(TopicDecoder):
+    """The worker's decoder, with a tally of what it understood."""
+
+    def __init__(
+        self, options: ReadOptions, tally: Tally, on_entities: Callable[[Sequence[str]], None]
+    ) -> None:
+        super().__init__(options)
+        self._tally = tally
+        self._on_entities = on_entities
+
+    def decode(
+        self, values: Sequence[bytes | None], offsets: Sequence[int], timestamps: Sequence[float | None]
+    ) -> Decoded:
+        """As TopicDecoder does."""
+        decoded = super().decode(values, offsets, timestamps)
+        self._tally.format = self.format
+        self._tally.add(decoded, values, offsets)
+        self._on_entities(decoded.events.entity)
+        return decoded
+
+
+class Tallies:
+    """The tallies of all that is read in one run, and sentences about them; on_entities gets those of all
+    events, "" for none.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        options: ReadOptions,
+        on_entities: Callable[[Sequence[str]], None] = lambda entities: None,
+    ) -> None:
+        self._inputs = inputs
+        self._options = options
+        self._on_entities = on_entities
+        self._all: list[Tally] = []
+        self._told = 0
+
+    def of_stream(self, number: int) -> TopicDecoder:
+        """A decoder for a stream of the inputs."""
+        return self._decoder(Tally(self._inputs.names[number], "file", 0))
+
+    def of_partition(self, topic: str, partition: int) -> TopicDecoder:
+        """A decoder for a partition of a topic, or for files: of several, merged ones come decoded."""
+        if self._inputs.files:
+            return self.of_stream(0) if len(self._inputs.names) == 1 else TopicDecoder(self._options)
+        return self._decoder(Tally(f"{topic}[{partition}]", topic, partition))
+
+    def _decoder(self, tally: Tally) -> TopicDecoder:
+        self._all.append(tally)
+        return TallyingDecoder(self._options, tally, self._on_entities)
+
+    def missing(self) -> Iterator[str]:
+        """What the first records of inputs that were not spoken of yet are without, and what that costs."""
+        fresh, self._told = self._all[self._told :], len(self._all)
+        groups: dict[tuple[tuple[str, ...], bool], list[str]] = {}
+        for tally in fresh:
+            if lacks := tally.lacks():
+                groups.setdefault((lacks, tally.format == "text"), []).append(tally.name)
+        for (lacks, is_text), names in groups.items():
+            advice = "--source-field names the field of the source; times and levels have the usual names"
+            if is_text:
+                advice = f"--line says where they stand, e.g. {LINE}"
+            yield f"{_listed(names)}: {'; '.join(lacks)} ({advice})"
+
+    def failed(self) -> Iterator[str]:
+        """How many records of which inputs became no event, and the first reasons."""
+        bad = sorted((tally for tally in self._all if tally.failed), key=lambda tally: -tally.failed)
+        for tally in bad[:SHOWN]:
+            reasons = "; ".join(
+                f"{self._inputs.place(tally.topic, tally.partition, offset)}: {why[:_REASON_CHARS]}"
+                for offset, why in tally.failures
+            )
+            yield (
+                f"{tally.name}: {tally.failed:,} of {tally.records:,} records are no log events, left out: "
+                f"{reasons}; check --format and --line"
+            )
+        if len(bad) > SHOWN:
+            rest = sum(tally.failed for tally in bad[SHOWN:])
+            yield f"{len(bad) - SHOWN} more inputs have {rest:,} records that are no log events"
+
+    def no_time(self) -> bool:
+        """Whether there are events and none of them has a time."""
+        return any(tally.events for tally in self._all) and not any(tally.timed for tally in self._all)
+
+    def no_entity(self) -> str:
+        """That none of the events has an entity though it was said where it is; "" where some have one."""
+        options = self._options
+        events = sum(tally.events for tally in self._all)
+        if not (options.entity_field or options.entity_pattern) or not events:
+            return ""
+        if any(tally.entities for tally in self._all):
+            return ""
+        if options.entity_pattern:
+            return (
+                f"--entity-pattern {options.entity_pattern!r} is found in no message of {events:,} events; "
+                "it is a regular expression (RE2) that is searched in the message"
+            )
+        names = ", ".join(sorted(self._fields())[:20])
+        there = f"fields of these records are {names}" if names else "these records are no JSON objects"
+        return f"--entity-field {options.entity_field} is in none of {events:,} events; {there}"
+
+    def _fields(self) -> set[str]:
+        names: set[str] = set()
+        for tally in self._all[:SHOWN]:
+            try:
+                parsed = load(tally.example) if tally.example[:1] == b"{" else None
+            except DecodeError:
+                continue
+            names |= parsed.keys() if isinstance(parsed, dict) else set()
+        return {name for name in names if name.isprintable() and len(name) <= 64}
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
