@@ -179,6 +179,10 @@ class Replay:
     def _score_salient(self, events: Sequence[SalientEvent], scores: EventScores) -> None:
         self._figures.scored(events, scores)
 
+    def unmatched_labels(self) -> str:
+        """That labels match none of the events, and what may be meant; "" where all do, or there are none."""
+        return self._figures.unmatched() if self._labelled else ""
+
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json."""
         totals = self.totals

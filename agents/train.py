@@ -13,7 +13,7 @@ from agents.outputs import folder_for
 from agents.partitions import PartitionStates
 from agents.records import RecordBatch
 from models.bundle import MANIFEST, Bundle
-from models.labels import Labels
+from models.labels import OUTSIDE, Labels
 from models.options import TrainingOptions
 from models.training.rows import build, fill_times
 from models.training.train import train
@@ -125,6 +125,21 @@ def _by_time(events: EventBatch) -> EventBatch:
     return EventBatch(*([getattr(events, name)[i] for i in order] for name in EventBatch.__slots__))
 
 
+def _check(labels: Labels, events: EventBatch, say: Callable[[str], None]) -> None:
+    """Say which labels match no event. Raises InputError where none does."""
+    seen = dict.fromkeys(events.source if labels.intervals else events.entity)
+    if text := labels.unmatched(seen):
+        if not any(name in seen for name in labels.names()):
+            raise InputError(
+                f"{text}; no label names an entity or source of them: check --entity-field, --entity-pattern "
+                "and --source-field"
+            )
+        say(text)
+    rows = zip(events.source, events.time, strict=True)
+    if labels.intervals and not any(labels.at_fault(source, time) for source, time in rows):
+        raise InputError(OUTSIDE)
+
+
 def run_training(
     inputs: Inputs,
     reading: ReadOptions,
@@ -141,6 +156,8 @@ def run_training(
     with folder_for(out, MANIFEST):
         streams, reading, entity = choose_entity(inputs.streams(), reading)
         events = read_events(streams, inputs, reading, progress, say)
+        if labels is not None:
+            _check(labels, events, say)
         rows = build(events, labels, reading, options, progress)
         if entity:
             rows.summary["entity"] = entity

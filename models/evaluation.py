@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from models.labels import Labels
+from models.labels import OUTSIDE, Labels
 from models.scores import ALERTS_BY, EventScores, ScoreName
 from schemas.salient import SalientEvent
 
@@ -68,6 +68,7 @@ class _Units:
     first_alert: list[float] = field(default_factory=list)
     best: dict[ScoreName, list[float]] = field(default_factory=lambda: {name: [] for name in ScoreName})
     flagged: dict[ScoreName, list[bool]] = field(default_factory=lambda: {name: [] for name in ScoreName})
+    sources: set[str] = field(default_factory=set)
 
     def place(self, key: str, truth: bool, start: float) -> int:
         at = self.index.setdefault(key, len(self.truth))
@@ -101,6 +102,7 @@ class Evaluation:
         return self.units.place(entity, truth, self.labels.starts.get(entity, time))
 
     def _interval_unit(self, source: str, entity: str, time: float) -> int:
+        self.units.sources.add(source)
         for start, end in self.labels.intervals.get(source, ()):
             if start <= time <= end:
                 return self.units.place(f"{source} {start}", True, start)
@@ -159,6 +161,14 @@ class Evaluation:
             self._event_truth.append(self.labels.at_fault(event.source, event.time))
             self._event_score.append(score)
             self._event_flag.append(alert)
+
+    def unmatched(self) -> str:
+        """That labels match none of the events, by name or time, and what may be meant; "" where all do."""
+        units = self.units
+        text = self.labels.unmatched(units.sources if self.labels.intervals else units.index)
+        if not text and self.labels.intervals and not any(units.truth):
+            return OUTSIDE
+        return text
 
     def report(self, events: int) -> dict[str, Any]:
         """The keys of metrics.json that depend on labels."""

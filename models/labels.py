@@ -1,8 +1,9 @@
 """Label files: entities with a verdict, or intervals in which a source was at fault."""
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from math import isnan, nan
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,9 @@ _VERDICTS: Final = {
 }  # fmt: skip
 _ENTITY_COLUMNS: Final = ("entity", "blockid", "id", "run")
 _LIMIT: Final = 10_000_000
+OUTSIDE: Final = "no event is in any of the labelled intervals; check their times and their time zone"
+_SHOWN: Final = 3  # labels that a sentence names
+_COMPARED: Final = 10_000  # names of the events that a label without one is compared with
 
 
 @dataclass(slots=True)
@@ -30,6 +34,27 @@ class Labels:
     def at_fault(self, source: str, time: float) -> bool:
         """Whether an interval of the source covers the time."""
         return any(start <= time <= end for start, end in self.intervals.get(source, ()))
+
+    def unmatched(self, names: Collection[str]) -> str:
+        """That labels name none of the sources (where there are intervals) or entities of some events, and
+        which may be meant; "" where all do.
+        """
+        kind = "source" if self.intervals else "entity"
+        absent = [name for name in self.names() if name not in names]
+        if not absent:
+            return ""
+        known = [name for name, _ in zip(names, range(_COMPARED), strict=False)]
+        said = []
+        for name in absent[:_SHOWN]:
+            near = get_close_matches(name[:256], known, 1)
+            said.append(f"{name[:64]!r}" + (f" (is {near[0]!r} meant?)" if near else ""))
+        more = f" and {len(absent) - _SHOWN:,} more" if len(absent) > _SHOWN else ""
+        of = f"{len(absent):,} of {len(self.names()):,}"
+        return f"{of} labels name no {kind} of these events: {', '.join(said)}{more}"
+
+    def names(self) -> Collection[str]:
+        """The labelled sources where there are intervals, else the labelled entities."""
+        return self.intervals.keys() if self.intervals else self.entities.keys()
 
 
 def read_labels(path: Path) -> Labels:
@@ -57,9 +82,10 @@ def read_labels(path: Path) -> Labels:
 
 
 def _read_entities(
-    labels: Labels, rows: Iterable[Mapping[str, str]], entity: str, columns: Mapping[str, str]
+    labels: Labels, rows: "csv.DictReader[str]", entity: str, columns: Mapping[str, str]
 ) -> None:
     start = columns.get("start")
+    line_of: dict[str, int] = {}
     for count, row in enumerate(rows):
         verdict = _VERDICTS.get((row[columns["label"]] or "").strip().lower())
         if verdict is None:
@@ -68,12 +94,18 @@ def _read_entities(
             )
         if count >= _LIMIT:
             raise ValueError(f"more than {_LIMIT:,} labels")
-        labels.entities[row[entity]] = verdict
+        name = row[entity]
+        if labels.entities.setdefault(name, verdict) != verdict:
+            raise ValueError(
+                f"entity {name[:64]!r} is labelled {row[columns['label']]!r}, and the opposite in line "
+                f"{line_of[name]}; keep one of them"
+            )
+        line_of.setdefault(name, rows.line_num)
         if start and row.get(start):
-            labels.starts[row[entity]] = _time(row[start])
+            labels.starts[name] = _time(row[start])
 
 
-def _read_intervals(labels: Labels, rows: Iterable[Mapping[str, str]], columns: Mapping[str, str]) -> None:
+def _read_intervals(labels: Labels, rows: "csv.DictReader[str]", columns: Mapping[str, str]) -> None:
     for count, row in enumerate(rows):
         if count >= _LIMIT:
             raise ValueError(f"more than {_LIMIT:,} labels")

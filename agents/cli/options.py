@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from agents.cli.errors import fail
+from agents.cli.errors import WRONG, fail
 from models.options import EvaluateOptions
 
 if TYPE_CHECKING:
@@ -86,4 +86,4 @@ def settings(**overrides: Any) -> "Settings":
     try:
         return load_settings(**overrides)
     except SettingsError as error:
-        fail(error)
+        fail(error, WRONG)

@@ -92,6 +92,8 @@ def replay(
         first = _run(run, logs, outputs)
         if not run.totals.events:
             raise InputError(_nothing(logs.records, run.totals.dead_letters))
+        if unmatched := run.unmatched_labels():
+            warn(f"{labels}: {unmatched}")
         _write(run.metrics(), first, outputs, labelled=known is not None)
     except (InputError, OutputError, BundleError, DeviceError, ValueError, OSError) as error:
         fail(error)
@@ -129,8 +131,7 @@ def _write(metrics: dict[str, Any], first: "list[Alert]", outputs: Outputs, labe
     if outputs.report:
         outputs.report.write_text(render(metrics, first, "qualm replay"), encoding="utf-8", errors="replace")
     if labelled and not metrics["entity"]["n"]:
-        advice = "no label names an entity or source of these events, so no figures; check --entity-field"
-        click.secho(f"qualm: {advice}", fg="yellow", err=True)
+        warn("no label names an entity or source of these events, so no figures; check --entity-field")
     if outputs.as_json:
         click.echo(text)
     else:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from agents.cli import options
-from agents.cli.errors import fail
+from agents.cli.errors import WRONG, fail
 
 
 @click.command()
@@ -38,4 +38,4 @@ def worker(**given: Any) -> None:
     try:
         sys.exit(run_worker(settings))
     except (SettingsError, BundleError, DeviceError) as error:
-        fail(f"{error}; `qualm doctor` examines all settings")
+        fail(f"{error}; `qualm doctor` examines all settings", WRONG)

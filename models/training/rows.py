@@ -85,6 +85,8 @@ def build(
     if len(events) < MIN_EVENTS:
         raise ValueError(f"{len(events)} events are too few to train on: give at least {MIN_EVENTS}")
     fill_times(events)
+    if min(events.time) == max(events.time):
+        raise ValueError("all events are of one moment, and what is usual is learnt over time; check --line")
     merges = find_merges({mask(message) for message in events.message})
     timeout = entity_timeout(events)
 
@@ -112,7 +114,9 @@ def build(
     normal &= ~young
     if not (normal & ~later).any() or not (normal & later).any() or not len(bags):
         raise ValueError(
-            "the labels leave no normal events to learn from; check that they name these entities"
+            "too few events are left to learn from; give more, over a longer time"
+            if labels is None
+            else "the labels leave no normal events to learn from; check that they name these entities"
         )
     return TrainingRows(
         x, trigger, unit, of_entity, normal & ~later, normal, later, labelled, truth, bags,
