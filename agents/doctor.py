@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from importlib import metadata
-from typing import Literal
 
-from agents.kafka import admin as broker
+from agents.check import Check
+from agents.doctor_topics import broker_and_topics
 from agents.settings import Settings, SettingsError, config_file, load_settings, unknown_variables
 from models.bundle import Bundle, BundleError
 from models.circuits.choice import choose, time_devices
@@ -31,30 +29,36 @@ LIBRARIES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at."""
-
-    status: Literal["ok", "warn", "fail"]
-    name: str
-    text: str
-    # What to do about it; empty when there is nothing to do.
-    advice: str = ""
-
-
-def examine(settings: Settings | None = None) -> list[Check]:
-    """Look at everything; never raises for what it finds.
+def examine(
+    settings: Settings | None = None, wait: Callable[[str], None] = lambda text: None
+) -> Iterator[Check]:
+    """Look at everything, one check after the other; never raises for what it finds.
 
     Args:
         settings: those to examine; None loads them, and reports it when they are wrong.
+        wait: gets what is waited for, and how long, where that is seconds.
     """
-    checks = [*_installation()]
+    yield from _installation()
     try:
         settings = settings or load_settings()
     except SettingsError as error:
-        advice = "Correct the settings; docs/configuration.md lists them."
-        return [*checks, Check("fail", "configuration", str(error), advice)]
-    return [*checks, *_configuration(settings), *_bundle(settings), *asyncio.run(_broker(settings))]
+        yield Check(
+            "fail", "configuration", str(error), "Correct the settings; docs/configuration.md lists them."
+        )
+        return
+    yield from _configuration(settings)
+    bundle = None
+    try:
+        bundle = Bundle.load(settings.bundle) if settings.bundle else Bundle.default()
+    except BundleError as error:
+        yield Check("fail", "bundle", str(error), "Set `bundle` to a folder that `qualm train` wrote.")
+    else:
+        yield Check("ok", "bundle", f"{settings.bundle or 'default'}, digest {bundle.digest[:16]}")
+        yield from _reading(settings, bundle)
+    yield from broker_and_topics(settings, bundle, wait)
+    if bundle is not None:
+        wait("devices: timing each of them takes some seconds")
+        yield from _devices(settings, bundle)
 
 
 def _installation() -> Iterator[Check]:
@@ -96,17 +100,6 @@ def _configuration(settings: Settings) -> Iterator[Check]:
         )
 
 
-def _bundle(settings: Settings) -> Iterator[Check]:
-    try:
-        bundle = Bundle.load(settings.bundle) if settings.bundle else Bundle.default()
-    except BundleError as error:
-        yield Check("fail", "bundle", str(error), "Set `bundle` to a folder that `qualm train` wrote.")
-    else:
-        yield Check("ok", "bundle", f"{settings.bundle or 'default'}, digest {bundle.digest[:16]}")
-        yield from _reading(settings, bundle)
-        yield from _devices(settings, bundle)
-
-
 def _reading(settings: Settings, bundle: Bundle) -> Iterator[Check]:
     """How each topic is read, by the rule that the worker reads it by."""
     trained = bundle.manifest.read_options()
@@ -119,26 +112,3 @@ def _reading(settings: Settings, bundle: Bundle) -> Iterator[Check]:
     for topic in sorted(settings.read.keys() - set(settings.topics)):
         advice = "Correct the name in `[read.TOPIC]`, or add the topic to `topics`."
         yield Check("warn", f"reading {topic}", "set, but no worker reads this topic", advice)
-
-
-async def _broker(settings: Settings) -> list[Check]:
-    addresses = ", ".join(settings.broker)
-    try:
-        present = await broker.partitions(settings)
-    except SettingsError as error:
-        return [Check("fail", "broker", str(error), "Correct the settings named.")]
-    except broker.BrokerError as error:
-        return [Check("fail", "broker", str(error), "Start it, or set `broker` to where it is.")]
-    checks = [Check("ok", "broker", f"{addresses} answers; it has {len(present)} topics")]
-    for name in settings.topics:
-        if name in present:
-            checks.append(Check("ok", f"topic {name}", f"{present[name]} partitions"))
-        else:
-            advice = "Create it, or set `topics` to those with your logs; a worker finds it when it appears."
-            checks.append(Check("warn", f"topic {name}", "does not exist", advice))
-    for topic in broker.own_topics(settings):
-        if topic.name in present:
-            checks.append(Check("ok", f"topic {topic.name}", f"{present[topic.name]} partitions"))
-        else:
-            checks.append(Check("ok", f"topic {topic.name}", "does not exist yet; a worker creates it"))
-    return checks

@@ -52,6 +52,8 @@ async def _run(settings: Settings, bundle: Bundle) -> int:
     if not await broker.wait_for_broker(settings, stopping):
         return 0
     await broker.create_topics(settings, broker.own_topics(settings))
+    if settings.role != "evaluate":
+        await broker.warn_of_absent(settings)
     await worker.app.start()
     log.info(
         "Worker (%s) reads from %s as group %s.", settings.role, ",".join(settings.broker), settings.group

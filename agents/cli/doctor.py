@@ -3,18 +3,24 @@
 import json
 import sys
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from agents.cli import options
 
+if TYPE_CHECKING:
+    from agents.check import Check
+
 
 @click.command()
 @options.as_json
 def doctor(as_json: bool) -> None:
-    """Say what is installed, which devices work, whether the settings are valid and the broker is there.
+    """Say what is installed, whether settings, bundle and broker fit together, what the topics hold, and
+    which devices work.
 
-    Exit code 0 only if nothing fails. Reads the settings of `qualm worker`.
+    Exit code 0 only if nothing fails. Reads the settings of `qualm worker`, and the latest records of its
+    topics; nothing on the broker changes.
 
     \b
     Example:
@@ -22,15 +28,21 @@ def doctor(as_json: bool) -> None:
     """
     from agents.doctor import examine
 
-    checks = examine()
     if as_json:
+        checks = list(examine())
         click.echo(json.dumps([asdict(check) for check in checks]))
     else:
-        colours = {"ok": "green", "warn": "yellow", "fail": "red"}
-        for check in checks:
-            click.echo(
-                click.style(f"{check.status:5}", fg=colours[check.status]) + f"{check.name}: {check.text}"
-            )
-            if check.advice and check.status != "ok":
-                click.echo(f"      {check.advice}")
+        checks = []
+        for check in examine(wait=lambda text: click.secho(f"...  {text}", dim=True, err=True)):
+            checks.append(check)
+            _show(check)
     sys.exit(any(check.status == "fail" for check in checks))
+
+
+def _show(check: "Check") -> None:
+    """A line as soon as it is known, and what to do under it."""
+    colour = {"ok": "green", "warn": "yellow", "fail": "red"}[check.status]
+    click.echo(click.style(f"{check.status:5}", fg=colour) + f"{check.name}: {check.text}")
+    if check.advice and check.status != "ok":
+        click.echo(f"      {check.advice}")
+    sys.stdout.flush()

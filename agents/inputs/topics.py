@@ -97,16 +97,19 @@ class KafkaSource:
             raise SourceError(str(error)) from error
         if self.topic not in known:
             raise SourceError(
-                f"No topic {self.topic!r} at {', '.join(self._settings.broker)}. It has: "
-                f"{', '.join(sorted(known)[:20]) or 'none'}."
+                f"No topic {self.topic!r} at {', '.join(self._settings.broker)}"
+                f"{broker.similar(self.topic, known)}. "
+                f"It has: {', '.join(sorted(known)[:20]) or 'none'}."
             )
-        consumer = AIOKafkaConsumer(
-            **self._settings.client_options(),
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            max_partition_fetch_bytes=self._settings.fetch_bytes,
-            fetch_max_bytes=max(FETCH_BYTES, self._settings.fetch_bytes),
-            fetch_max_wait_ms=POLL_MS,
+        consumer = broker.creating_nothing(
+            AIOKafkaConsumer(
+                **self._settings.client_options(),
+                enable_auto_commit=False,
+                isolation_level="read_committed",
+                max_partition_fetch_bytes=self._settings.fetch_bytes,
+                fetch_max_bytes=max(FETCH_BYTES, self._settings.fetch_bytes),
+                fetch_max_wait_ms=POLL_MS,
+            )
         )
         try:
             await consumer.start()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
@@ -48,15 +52,19 @@ def own_topics(settings: Settings) -> list[Topic]:
     return topics
 
 
-async def partitions(settings: Settings) -> dict[str, int]:
+async def partitions(settings: Settings, seconds: float = REQUEST_SECONDS) -> dict[str, int]:
     """Topics of the broker with their number of partitions; creates none.
+
+    Args:
+        settings: of the broker.
+        seconds: how long a connection, and then the answer, is waited for.
 
     Raises:
         BrokerError: it does not answer, or refuses this user.
     """
-    client = await _connect(settings)
+    client = await _connect(settings, seconds)
     try:
-        described = await asyncio.wait_for(client.describe_topics(), REQUEST_SECONDS)
+        described = await asyncio.wait_for(client.describe_topics(), seconds)
     except (KafkaError, TimeoutError) as error:
         raise BrokerError(_why(settings, error)) from error
     finally:
@@ -89,6 +97,9 @@ async def _create(client: AIOKafkaAdminClient, settings: Settings, topic: Topic)
         # librdkafka's mock cluster has no controller (aiokafka fails with an AttributeError then) and makes
         # topics on first use; an administrator may also keep the right to create topics to themselves.
         log.debug("Cannot create topic %s: %r", topic.name, error)
+        if isinstance(error, AttributeError):
+            with suppress(KafkaError, TimeoutError):
+                await asyncio.wait_for(client.describe_topics([topic.name]), REQUEST_SECONDS)
         return
     for _, code, *message in answer.topic_errors:
         if code and for_code(code) is not TopicAlreadyExistsError:
@@ -96,6 +107,15 @@ async def _create(client: AIOKafkaAdminClient, settings: Settings, topic: Topic)
             log.warning("The broker does not create topic %s: %s. Create it by hand.", topic.name, reason)
         elif not code:
             log.info("Created topic %s.", topic.name)
+
+
+async def warn_of_absent(settings: Settings) -> None:
+    """Log which input topics do not exist. Raises BrokerError where the broker does not answer."""
+    present = await partitions(settings)
+    for name in settings.topics:
+        if name not in present:
+            near = similar(name, present)
+            log.warning("Topic %s does not exist%s. It is read when it appears.", name, near)
 
 
 async def wait_for_broker(settings: Settings, stopping: asyncio.Event) -> bool:
@@ -115,14 +135,36 @@ async def wait_for_broker(settings: Settings, stopping: asyncio.Event) -> bool:
     return False
 
 
-async def _connect(settings: Settings) -> AIOKafkaAdminClient:
+def similar(name: str, present: Iterable[str]) -> str:
+    """Topics that may be meant by a name that none has, for a sentence; "" for none."""
+    near = get_close_matches(name, [each for each in present if not each.startswith("__")], 3)
+    return f"; similar: {', '.join(near)}" if near else ""
+
+
+def creating_nothing(consumer: AIOKafkaConsumer) -> AIOKafkaConsumer:
+    """A consumer that was not started yet, made to ask for all topics instead of those it is to read.
+
+    aiokafka (0.14) lets the broker create every topic that a consumer names in a request for metadata, with
+    the broker's default of partitions: a name that is mistyped would be there from then on.
+    """
+    client = consumer._client
+    update = client._metadata_update
+
+    async def of_all_topics(cluster: Any, topics: Any) -> bool:
+        return bool(await update(cluster, []))
+
+    client._metadata_update = of_all_topics
+    return consumer
+
+
+async def _connect(settings: Settings, seconds: float = REQUEST_SECONDS) -> AIOKafkaAdminClient:
     client = AIOKafkaAdminClient(
-        **settings.client_options(), client_id="qualm", request_timeout_ms=int(REQUEST_SECONDS * 1000)
+        **settings.client_options(), client_id="qualm", request_timeout_ms=int(seconds * 1000)
     )
     # Each unreachable address is logged by aiokafka too; what the caller makes of it is enough.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
-        await asyncio.wait_for(client.start(), REQUEST_SECONDS)
+        await asyncio.wait_for(client.start(), seconds)
     except (KafkaError, OSError, TimeoutError) as error:
         await client.close()
         raise BrokerError(_why(settings, error)) from error

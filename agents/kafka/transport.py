@@ -18,6 +18,7 @@ What the subclass changes in Faust 0.15, and which failure each change prevents:
   offset of the last confirmed batch plus one, whatever gaps compaction and transactions left.
 - ``on_buffer_full``: Faust stops fetching a partition whose queue is full and sleeps a second when that are
   all of them. The bounded queue already holds the fetcher back.
+- the consumer creates no topic by asking for it (see ``agents.kafka.admin``).
 - the consumer reads committed records only, and waits 50 ms instead of 1500 ms for new ones: aiokafka sends
   one fetch per broker at a time, so an idle partition's wait delays the busy ones.
 """
@@ -34,6 +35,7 @@ from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from agents.kafka.admin import creating_nothing
 from agents.kafka.ledger import Ledger
 from agents.records import RecordBatch
 
@@ -70,7 +72,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
         self._assignor = RoundRobinPartitionAssignor
-        return aiokafka.AIOKafkaConsumer(
+        consumer = aiokafka.AIOKafkaConsumer(
             client_id=conf.broker_client_id,
             group_id=conf.id,
             bootstrap_servers=driver.server_list(transport.url, transport.default_port),
@@ -90,6 +92,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
             **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
         )
+        return creating_nothing(consumer)
 
 
 class BatchConsumer(driver.Consumer):
