@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_layout import MODULES, ORDER, SUBROOMS
+from tests.troubleshooting import rows, said
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -65,3 +66,8 @@ def test_the_picture_names_no_file_that_is_gone() -> None:
             named |= {f"{room}.{name}" for name in text.rstrip(",").split(", ")}
     assert {f"{first}.{second}" for first, second in FIRST_DOORS} <= named
     assert named <= MODULES.keys()
+
+
+def test_what_the_troubleshooting_page_has_is_provoked_by_a_test() -> None:
+    assert len(rows()) == len(set(rows())) > 30
+    assert set(rows()) == said()

@@ -17,6 +17,7 @@ from agents.settings import load_settings
 from models.bundle import Bundle
 from tests.integration.conftest import Broker, WorkerUnderTest, wait_until
 from tests.integration.test_kafka_source import produce
+from tests.troubleshooting import says
 
 pytestmark = pytest.mark.kafka
 
@@ -30,6 +31,11 @@ def checks(broker: Broker, **settings: str) -> dict[str, Check]:
     return {check.name: check for check in doctor.examine(load_settings(broker=broker.address, **settings))}
 
 
+def line(check: Check) -> str:
+    """As doctor shows it."""
+    return f"{check.name}: {check.text}"
+
+
 def test_a_worker_makes_no_input_topic_and_reads_it_when_it_appears(
     kafka: Broker, unique: str, start_worker: Callable[..., WorkerUnderTest]
 ) -> None:
@@ -39,6 +45,7 @@ def test_a_worker_makes_no_input_topic_and_reads_it_when_it_appears(
     worker = start_worker(broker=kafka.address, topics=f"{unique}-log", **own)
     wait_until(lambda: f"{unique}-s[" in worker.log(), 60, "the worker has its own topic")
     assert f"Topic {unique}-log does not exist; similar: {near}" in worker.log()
+    says(worker.log(), "Topic … does not exist… It is read when it appears.")
     assert f"{unique}-log" not in topics(kafka)
     kafka.create(f"{unique}-log", 2)
     produce(kafka, f"{unique}-log", [b'{"message": "hello"}'] * 4, 2)
@@ -52,8 +59,10 @@ def test_doctor_and_replay_make_no_topic_and_name_similar_ones(kafka: Broker, un
     found = checks(kafka, topics=typo)[f"topic {typo}"]
     assert found.status == "warn"
     assert near in found.text
-    with pytest.raises(SourceError, match=f"No topic '{typo}'.*similar: .*{near}"):
+    says(line(found), "topic …: does not exist, and is not created by asking…")
+    with pytest.raises(SourceError, match=f"No topic '{typo}'.*similar: .*{near}") as refused:
         KafkaSource(f"kafka://{kafka.address}/{typo}", load_settings())
+    says(str(refused.value), "No topic '…' at …")
     assert typo not in topics(kafka)
 
 
@@ -87,6 +96,13 @@ def test_doctor_reads_the_latest_records(kafka: Broker, unique: str) -> None:
     )  # fmt: skip
     assert re.search(r"7,2\d\d s or more before their records", told[f"event time in {old}"][1])
     assert told[f"records of {unique}-empty"] == ("warn", "there are none")
+    shown = "\n".join(map(line, found.values()))
+    says(shown, "records of …: there are none")
+    says(shown, "records of …: … latest: format …; … become dead letters, most often: …")
+    says(shown, "source in …: none of … events has one: …")
+    says(shown, "entity in …: none of … events has one: …")
+    says(shown, "entities of …: … of … are in more than one partition: …")
+    says(shown, "event time in …: half of the events are … s or more … their records")
 
 
 def test_doctor_sees_that_triage_runs_another_bundle(kafka: Broker, unique: str) -> None:
@@ -96,3 +112,4 @@ def test_doctor_sees_that_triage_runs_another_bundle(kafka: Broker, unique: str)
     found = checks(kafka, salient_topic=unique)[f"bundle of {unique}"]
     assert found.status == "warn"
     assert f"of bundle {'ab' * 8}, this one is {Bundle.default().digest[:16]}" in found.text
+    says(line(found), "bundle of …: the latest are of bundle …, this one is …")
