@@ -46,9 +46,22 @@ def broker_and_topics(settings: Settings, bundle: Bundle | None, wait: Wait) -> 
         if topic.name in present:
             yield Check("ok", f"topic {topic.name}", f"{present[topic.name]} partitions")
         else:
-            yield Check("ok", f"topic {topic.name}", "does not exist yet; a worker creates it")
+            yield _absent(settings, topic)
     if bundle is not None and settings.salient_topic in present and settings.role != "triage":
         yield from _salient_topic(settings, bundle, present[settings.salient_topic])
+
+
+def _absent(settings: Settings, topic: broker.Topic) -> Check:
+    """A topic that a worker would create: whether it may, by a request that only asks."""
+    try:
+        reason = asyncio.run(broker.would_refuse(settings, topic))
+    except broker.BrokerError as error:
+        reason = str(error)
+    if not reason:
+        return Check("ok", f"topic {topic.name}", "does not exist yet; a worker creates it")
+    text = f"does not exist, and the broker would not create it: {reason}"
+    advice = "Create it by hand, correct `topic_replication`, or grant this user create."
+    return Check("warn", f"topic {topic.name}", text, advice)
 
 
 def _input_topic(

@@ -147,7 +147,7 @@ class Replay:
                 on_alert(located(alert, inputs))
             on_progress(inputs)
         self.totals.seconds = time.perf_counter() - start
-        for text in (tallies.no_entity(), *tallies.failed()):
+        for text in (*tallies.missing(1), tallies.no_entity(), *tallies.failed()):
             if text:
                 say(text)
 

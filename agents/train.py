@@ -99,7 +99,7 @@ def read_events(
         if len(columns) > MOST_EVENTS:
             raise InputError(f"more than {MOST_EVENTS:,} events: train on a shorter stretch of time")
         progress("read", inputs.done, inputs.total)
-    for text in (*tallies.failed(), *tallies.missing()):
+    for text in (*tallies.failed(), *tallies.missing(1)):
         say(text)
     if not len(columns):
         raise InputError(

@@ -65,12 +65,15 @@ def replay(
 ) -> None:
     """Run files or topics through the worker's own code and say what it found, and how well.
 
-    Nothing on a topic is changed. Lines are read as in training, unless options say otherwise. Labels give
-    figures per entity, or per interval, and never change an alert.
+    Several files are merged by event time, each in its own format; rotated ones (app.log.2.gz, app.log.1,
+    app.log) are read as one; lines without a time stay behind the line before them, and files without any
+    come last. Nothing on a topic is changed. Lines are read as in training, unless options say otherwise.
+    Labels give figures per entity, or per interval, and never change an alert.
 
     \b
     Examples:
       qualm replay today.log.gz --bundle my-bundle --report report.html
+      qualm replay 'logs/*.log*' --bundle my-bundle
       qualm replay kafka://127.0.0.1:9092/logs --bundle my-bundle --alerts alerts.jsonl
       qualm replay test.log --bundle my-bundle --labels truth.csv --metrics metrics.json
     """

@@ -81,6 +81,8 @@ if TYPE_CHECKING:
 def train(inputs: tuple[str, ...], out: Path, labels: Path | None, as_json: bool, **given: Any) -> None:
     """Train a bundle on logs: files, globs, '-' or kafka://host:port/topic.
 
+    Several files are merged by event time, as `qualm replay` merges them.
+
     Without labels the logs should be mostly normal; synthetic faults written into them are what is learnt to
     be found. The first 70% by time fit the weights, the rest sets the thresholds. How lines were read is
     remembered in the bundle. 500 events are the least; some ten thousand, over a day or more, are better.

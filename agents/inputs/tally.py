@@ -12,6 +12,7 @@ from schemas.formats.json import load
 from schemas.formats.options import Format, ReadOptions
 
 SHOWN: Final = 3  # reasons, and inputs, that a sentence names
+ENOUGH: Final = 100  # events of an input that tell what the others will be without
 LINE: Final = "'<date> <time> <level> <logger>: <message>'"
 _REASON_CHARS: Final = 160
 _EXAMPLE_BYTES: Final = 1 << 16
@@ -101,7 +102,7 @@ class Tallies:
         self._options = options
         self._on_entities = on_entities
         self._all: list[Tally] = []
-        self._told = 0
+        self._told: set[int] = set()
 
     def of_stream(self, number: int) -> TopicDecoder:
         """A decoder for a stream of the inputs."""
@@ -117,11 +118,13 @@ class Tallies:
         self._all.append(tally)
         return TallyingDecoder(self._options, tally, self._on_entities)
 
-    def missing(self) -> Iterator[str]:
-        """What the first records of inputs that were not spoken of yet are without, and what that costs."""
-        fresh, self._told = self._all[self._told :], len(self._all)
+    def missing(self, enough: int = ENOUGH) -> Iterator[str]:
+        """What inputs of enough events that were not spoken of yet are without, and what that costs."""
         groups: dict[tuple[tuple[str, ...], bool], list[str]] = {}
-        for tally in fresh:
+        for number, tally in enumerate(self._all):
+            if number in self._told or tally.events < enough:
+                continue
+            self._told.add(number)
             if lacks := tally.lacks():
                 groups.setdefault((lacks, tally.format == "text"), []).append(tally.name)
         for (lacks, is_text), names in groups.items():

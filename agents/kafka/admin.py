@@ -83,30 +83,49 @@ async def create_topics(settings: Settings, topics: Sequence[Topic]) -> None:
     try:
         for topic in topics:
             if topic.name not in present:
-                await _create(client, settings, topic)
+                if reason := await _create(client, settings, topic):
+                    log.warning(
+                        "The broker does not create topic %s: %s. Create it by hand.", topic.name, reason
+                    )
+                else:
+                    log.info("Created topic %s.", topic.name)
     finally:
         await client.close()
 
 
-async def _create(client: AIOKafkaAdminClient, settings: Settings, topic: Topic) -> None:
+async def would_refuse(settings: Settings, topic: Topic) -> str:
+    """Why the broker would not create an absent topic, for this user and these settings; "" where it would.
+
+    Raises:
+        BrokerError: the broker does not answer.
+    """
+    client = await _connect(settings)
+    try:
+        return await _create(client, settings, topic, only_ask=True)
+    finally:
+        await client.close()
+
+
+async def _create(
+    client: AIOKafkaAdminClient, settings: Settings, topic: Topic, only_ask: bool = False
+) -> str:
+    """Create a topic, or ask whether it would be. Returns why not, "" for no known reason."""
     new = NewTopic(topic.name, settings.topic_partitions, 1, topic_configs=dict(topic.config))
     new.replication_factor = settings.topic_replication  # its constructor refuses -1, the broker takes it
     try:
-        answer = await asyncio.wait_for(client.create_topics([new]), REQUEST_SECONDS)
+        answer = await asyncio.wait_for(client.create_topics([new], validate_only=only_ask), REQUEST_SECONDS)
     except (KafkaError, TimeoutError, AttributeError) as error:
         # librdkafka's mock cluster has no controller (aiokafka fails with an AttributeError then) and makes
         # topics on first use; an administrator may also keep the right to create topics to themselves.
         log.debug("Cannot create topic %s: %r", topic.name, error)
-        if isinstance(error, AttributeError):
+        if isinstance(error, AttributeError) and not only_ask:
             with suppress(KafkaError, TimeoutError):
                 await asyncio.wait_for(client.describe_topics([topic.name]), REQUEST_SECONDS)
-        return
+        return ""
     for _, code, *message in answer.topic_errors:
         if code and for_code(code) is not TopicAlreadyExistsError:
-            reason = (message[0] if message else None) or for_code(code).__name__
-            log.warning("The broker does not create topic %s: %s. Create it by hand.", topic.name, reason)
-        elif not code:
-            log.info("Created topic %s.", topic.name)
+            return str((message[0] if message else None) or for_code(code).__name__)
+    return ""
 
 
 async def warn_of_absent(settings: Settings) -> None:

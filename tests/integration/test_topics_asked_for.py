@@ -113,3 +113,14 @@ def test_doctor_sees_that_triage_runs_another_bundle(kafka: Broker, unique: str)
     assert found.status == "warn"
     assert f"of bundle {'ab' * 8}, this one is {Bundle.default().digest[:16]}" in found.text
     says(line(found), "bundle of …: the latest are of bundle …, this one is …")
+
+
+def test_doctor_asks_whether_a_worker_may_create_its_topics(kafka: Broker, unique: str) -> None:
+    name = f"{unique}-alerts"
+    may = checks(kafka, alerts_topic=name)[f"topic {name}"]
+    assert (may.status, may.text) == ("ok", "does not exist yet; a worker creates it")
+    refused = checks(kafka, alerts_topic=name, topic_replication="7")[f"topic {name}"]
+    assert refused.status == "warn"
+    says(line(refused), "topic …: does not exist, and the broker would not create it: …")
+    assert "replication" in refused.text.lower()
+    assert name not in topics(kafka)

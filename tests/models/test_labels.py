@@ -94,3 +94,24 @@ def test_a_label_without_an_entity_is_none(tmp_path: Path) -> None:
     path.write_text("name,label\nx,1\n")
     with pytest.raises(ValueError, match="expected the columns"):
         read_labels(path)
+
+
+def test_contradictions_name_both_lines_and_repetitions_are_none(tmp_path: Path) -> None:
+    assert read(tmp_path, "entity,label\na,1\nb,0\na,anomaly\n").entities == {"a": True, "b": False}
+    want = (
+        r"labels\.csv, line 4: entity 'a' is labelled 'Normal', and the opposite in line 2; keep one of them"
+    )
+    with pytest.raises(ValueError, match=want):
+        read(tmp_path, "entity,label\na,1\nb,0\na,Normal\n")
+
+
+def test_labels_that_name_nothing_are_listed_with_what_may_be_meant() -> None:
+    entities = Labels(entities={"blk_1": True, "blk_2": False, "nobody": True})
+    assert entities.unmatched(["blk_1", "blk_2", "nobody"]) == ""
+    assert entities.unmatched(["blk_1", "blk_2"]) == (
+        "1 of 3 labels name no entity of these events: 'nobody'"
+    )
+    sources = Labels(intervals={name: [(0.0, 1.0)] for name in ("paymnet", "x", "y", "z", "cart")})
+    assert sources.unmatched({"payment": 1, "cart": 2}) == (
+        "4 of 5 labels name no source of these events: 'paymnet' (is 'payment' meant?), 'x', 'y' and 1 more"
+    )

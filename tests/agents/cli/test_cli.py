@@ -158,7 +158,7 @@ def test_wrong_labels_are_refused(logs: Path, tmp_path: Path, content: bytes, sa
 def test_training_refuses_what_it_cannot_learn_from(logs: Path, tmp_path: Path) -> None:
     out = ("--out", tmp_path / "bundle")
     few = tmp_path / "few.log"
-    few.write_text("something happened\n" * 20)
+    few.write_text("2026-01-01T00:00:00Z INFO something happened\n" * 20)
     refused(qualm("train", few, *out), "too few")
     refused(qualm("train", logs, *out, "--entity-pattern", "(("), "((")
     refused(qualm("train", logs, *out, "--line", "no fields"), "<message>")
@@ -234,7 +234,7 @@ def test_a_worker_that_cannot_start_says_why_in_one_line(
     given |= {"QUALM_METRICS_PORT": "0", "QUALM_BROKER": "127.0.0.1:1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "agents.cli", "worker"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=os.environ | given)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("qualm: ")
     assert says in done.stderr
     assert "Traceback" not in done.stderr
