@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from agents.evaluate import alert_id, make_alert
 from agents.incidents import resolved_id
 from agents.inputs.inputs import Inputs
+from agents.inputs.merge import in_order
 from agents.line_history import Line, LineHistory
 from agents.partitions import TopicPartition
 from agents.records import RecordBatch
@@ -71,7 +72,11 @@ class Wanted:
 
     def is_passed_by(self, batch: RecordBatch) -> bool:
         """Whether a batch of its partition reaches to the record that the alert came of."""
-        return self.alert is not None and bool(len(batch)) and batch.offsets[-1] >= self.alert.offset
+        if self.alert is None or not len(batch):
+            return False
+        if batch.decoded is not None:  # merged files: offsets count its rows
+            return self.alert.offset in batch.decoded.events.offset
+        return batch.offsets[-1] >= self.alert.offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,8 @@ class _Partition:
         candidates = _candidates(output, wanted)
         place = (candidates[0][0].offset, candidates[0][0].record) if candidates else None
         line = None
-        for events in self._decoder.decoded:
+        decoded = [batch.decoded.events] if batch.decoded is not None else self._decoder.decoded
+        for events in decoded:
             line = self._lines.add(events, place) or line
         self._decoder.decoded.clear()
         if not candidates:
@@ -166,14 +172,15 @@ def find(
     wanted.check(bundle)
     partitions: dict[TopicPartition, _Partition] = {}
     passed = False
-    for batch in inputs:
-        if wanted.can_be_of(batch):
+    inner = replace(wanted, alert=wanted.alert and inputs.within(wanted.alert))
+    for batch in in_order(inputs.streams(), lambda _: TopicDecoder(reading)):
+        if inner.can_be_of(batch):
             name = (batch.topic, batch.partition)
             if name not in partitions:
                 partitions[name] = _Partition(bundle, reading, *name)
-            if found := partitions[name].process(batch, wanted):
+            if found := partitions[name].process(batch, inner):
                 return found
-            passed = wanted.is_passed_by(batch)
+            passed = inner.is_passed_by(batch)
         on_progress(inputs)
         if passed:
             break

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from agents.evaluate import SalientEvaluation
-from agents.inputs.inputs import FILE_LINES, Inputs
+from agents.inputs.inputs import Inputs
 from agents.inputs.merge import in_order
 from agents.inputs.tally import Tallies
 from agents.partitions import PartitionStates
@@ -82,19 +82,6 @@ def is_new(alert: Alert) -> bool:
     return alert.status == "firing" and alert.count == 1
 
 
-def located(alert: Alert, inputs: Inputs) -> Alert:
-    """An alert with coordinates that a person finds: of several files, the partition is the number of the
-    file, from 0 as they were given, the offset that of the line in it, and an annotation names both.
-    """
-    if len(inputs.files) < 2:
-        return alert
-    file, line = divmod(alert.offset, FILE_LINES)
-    record = {"record": inputs.place(alert.topic, alert.partition, alert.offset)}
-    return alert.model_copy(
-        update={"partition": file, "offset": line, "annotations": alert.annotations | record}
-    )
-
-
 class Replay:
     """One run over inputs with a bundle; labels, if any, are used for the figures alone."""
 
@@ -144,7 +131,7 @@ class Replay:
             for alert in alerts:
                 self.totals.alerts += 1
                 self.totals.incidents += is_new(alert)
-                on_alert(located(alert, inputs))
+                on_alert(inputs.located(alert))
             on_progress(inputs)
         self.totals.seconds = time.perf_counter() - start
         for text in (*tallies.missing(1), tallies.no_entity(), *tallies.failed()):

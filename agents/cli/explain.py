@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -67,6 +68,7 @@ def explain(alert: str, inputs: tuple[str, ...], bundle: Path | None, as_json: b
             )
         rate = evaluate.false_alarm_rate or loaded.false_alarm_rate
         explained = judge(found, wanted.alert, loaded, evaluator, rate)
+        explained = replace(explained, alert=logs.located(explained.alert))
     except NotFoundError as error:
         fail(error, NOT_FOUND)
     except (ExplainError, InputError, BundleError, DeviceError, ValueError, OSError) as error:

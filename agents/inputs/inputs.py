@@ -9,6 +9,7 @@ from agents.inputs.rotation import streams
 from agents.records import RecordBatch
 from agents.settings import Settings
 from models.labels import Labels, read_labels
+from schemas.alert import Alert
 
 __all__ = ["InputError", "Inputs", "labels_from"]
 
@@ -62,6 +63,25 @@ class Inputs:
             return f"{topic}[{partition}] offset {offset}"
         name = self.files[offset // FILE_LINES].encode("utf-8", "replace").decode()
         return f"{name}, line {offset % FILE_LINES + 1:,}"
+
+    def located(self, alert: Alert) -> Alert:
+        """An alert with coordinates that a person finds: of several files, the partition is the number of the
+        file, from 0 as they were given, the offset that of the line in it, and an annotation names both.
+        """
+        if len(self.files) < 2:
+            return alert
+        file, line = divmod(alert.offset, FILE_LINES)
+        record = {"record": self.place(alert.topic, alert.partition, alert.offset)}
+        annotations = alert.annotations | record
+        return alert.model_copy(update={"partition": file, "offset": line, "annotations": annotations})
+
+    def within(self, alert: Alert) -> Alert:
+        """A located alert with the coordinates that its event has while files are read."""
+        if len(self.files) < 2 or alert.topic != "file":
+            return alert
+        return alert.model_copy(
+            update={"partition": 0, "offset": alert.partition * FILE_LINES + alert.offset}
+        )
 
     def _counted(self, stream: Iterator[RecordBatch]) -> Iterator[RecordBatch]:
         for batch in stream:

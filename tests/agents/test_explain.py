@@ -86,11 +86,12 @@ def test_the_lines_before(bundle: Bundle, story: Path, alerts: list[Alert]) -> N
 def test_reading_ends_with_the_alert_or_its_record(
     bundle: Bundle, story: Path, alerts: list[Alert], tmp_path: Path
 ) -> None:
-    broken = tmp_path / "broken.gz"
+    rotated, broken = tmp_path / "a.log.1", tmp_path / "a.log"  # read one after the other
+    rotated.write_bytes(story.read_bytes())
     broken.write_bytes(b"\x1f\x8b and no more")
 
     def search(wanted: Wanted) -> Found:
-        inputs = Inputs([str(story), str(broken)], load_settings())
+        inputs = Inputs([str(rotated), str(broken)], load_settings())
         return find(wanted, inputs, bundle, bundle.manifest.read_options())
 
     assert search(Wanted(alerts[0].id)).line

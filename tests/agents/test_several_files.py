@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from agents.demo.simulation import DEMO_START, demo_incidents, simulate
+from agents.explain import NotFoundError, Wanted, find, judge
 from agents.inputs.inputs import Inputs
 from agents.replay import Replay
 from agents.settings import load_settings
 from agents.train import choose_entity, read_events, run_training
 from models.bundle import Bundle
+from models.detector import Evaluator
 from models.options import TrainingOptions
 from schemas.alert import Alert
 from schemas.events import EventBatch
@@ -96,6 +98,25 @@ def test_an_alert_names_the_file_and_the_line_of_its_record(files: tuple[list[st
 
 def message(name: str, line: int) -> str:
     return str(json.loads(Path(name).read_bytes().splitlines()[line])["message"])
+
+
+def test_an_alert_of_several_files_is_explained(files: tuple[list[str], list[str]]) -> None:
+    _, parts = files
+    alerts, _, _ = replayed(parts)
+    firing = [alert for alert in alerts if alert.status == "firing"]
+    for alert in (firing[0], firing[-1]):
+        for whole in (alert, None):
+            inputs = Inputs(parts, load_settings())
+            found = find(Wanted(alert.id, whole), inputs, Bundle.default(), ReadOptions())
+            again = judge(found, whole, Bundle.default(), Evaluator(Bundle.default()), 1.0)
+            assert again.reproduced
+            assert again.attribution.p_value == alert.p_value
+            made = inputs.located(again.alert)
+            assert (made.id, made.partition, made.offset) == (alert.id, alert.partition, alert.offset)
+            assert made.annotations["record"] == alert.annotations["record"]
+    moved = firing[0].model_copy(update={"id": "0" * 32})
+    with pytest.raises(NotFoundError, match=r"Its record .* was read and gives none"):
+        find(Wanted(moved.id, moved), Inputs(parts, load_settings()), Bundle.default(), ReadOptions())
 
 
 def test_training_reads_the_same_events_in_the_same_order(files: tuple[list[str], list[str]]) -> None:

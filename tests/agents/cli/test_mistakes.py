@@ -149,6 +149,15 @@ def test_an_entity_that_is_nowhere(folder: Path, tmp_path: Path) -> None:
     assert "entity-field" not in qualm("replay", good, "--entity-field", "request").stderr
 
 
+def test_alerts_that_are_none(folder: Path) -> None:
+    good = folder / "good.jsonl"
+    says(
+        refusal(qualm("explain", "alert", good)),
+        "…: no such file, and no id of an alert, which has 32 hexadecimal digits",
+    )
+    says(refusal(qualm("explain", "0" * 32, good), 2), "no alert … in these inputs: …")
+
+
 def test_too_little_to_train_on(folder: Path, tmp_path: Path) -> None:
     out = ("--out", tmp_path / "b")
     few, moment = tmp_path / "few.jsonl", tmp_path / "moment.jsonl"
