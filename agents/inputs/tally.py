@@ -10,6 +10,7 @@ from schemas.formats.detection import Decoded, TopicDecoder
 from schemas.formats.errors import DecodeError
 from schemas.formats.json import load
 from schemas.formats.options import Format, ReadOptions
+from schemas.missing import Missing
 
 SHOWN: Final = 3  # reasons, and inputs, that a sentence names
 ENOUGH: Final = 100  # events of an input that tell what the others will be without
@@ -29,11 +30,7 @@ class Tally:
     partition: int
     format: Format = "auto"
     records: int = 0
-    events: int = 0
-    timed: int = 0
-    levelled: int = 0
-    sourced: int = 0
-    entities: int = 0
+    missing: Missing = field(default_factory=Missing)
     failed: int = 0
     failures: list[tuple[int, str]] = field(default_factory=list)
     example: bytes = b""
@@ -42,11 +39,7 @@ class Tally:
         """Count some records in."""
         events = decoded.events
         self.records += len(values)
-        self.events += len(events)
-        self.timed += sum(time == time for time in events.time)
-        self.levelled += len(events) - events.severity.count(0)
-        self.sourced += len(events) - events.source.count(UNKNOWN_SOURCE)
-        self.entities += len(events) - events.entity.count("")
+        self.missing.add(events)
         self.failed += len(decoded.failures)
         room = SHOWN - len(self.failures)
         self.failures += [(offsets[index], why) for index, why in decoded.failures[:room]]
@@ -56,14 +49,13 @@ class Tally:
 
     def lacks(self) -> tuple[str, ...]:
         """What no event of it has, with what that costs."""
-        if not self.events:
-            return ()
+        none = self.missing
         found = (
-            (self.timed, "no time: rates, gaps and silences cannot be judged"),
-            (self.sourced, f"no source: all lines count as one, `{UNKNOWN_SOURCE}`"),
-            (self.levelled, "no level: errors are not told from the rest"),
+            (none.time, "no time: rates, gaps and silences cannot be judged"),
+            (none.source, f"no source: all lines count as one, `{UNKNOWN_SOURCE}`"),
+            (none.level, "no level: errors are not told from the rest"),
         )
-        return tuple(text for count, text in found if not count)
+        return tuple(text for count, text in found if none.events == count > 0)
 
 
 class TallyingDecoder(TopicDecoder):
@@ -122,7 +114,7 @@ class Tallies:
         """What inputs of enough events that were not spoken of yet are without, and what that costs."""
         groups: dict[tuple[tuple[str, ...], bool], list[str]] = {}
         for number, tally in enumerate(self._all):
-            if number in self._told or tally.events < enough:
+            if number in self._told or tally.missing.events < enough:
                 continue
             self._told.add(number)
             if lacks := tally.lacks():
@@ -151,15 +143,16 @@ class Tallies:
 
     def no_time(self) -> bool:
         """Whether there are events and none of them has a time."""
-        return any(tally.events for tally in self._all) and not any(tally.timed for tally in self._all)
+        counts = [tally.missing for tally in self._all]
+        return any(each.events for each in counts) and all(each.time == each.events for each in counts)
 
     def no_entity(self) -> str:
         """That none of the events has an entity though it was said where it is; "" where some have one."""
         options = self._options
-        events = sum(tally.events for tally in self._all)
+        events = sum(tally.missing.events for tally in self._all)
         if not (options.entity_field or options.entity_pattern) or not events:
             return ""
-        if any(tally.entities for tally in self._all):
+        if any(tally.missing.entity < tally.missing.events for tally in self._all):
             return ""
         if options.entity_pattern:
             return (
