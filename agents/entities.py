@@ -25,6 +25,7 @@ LONGEST: Final = 0.75  # of the sample, from a value's first event to its last, 
 RENEWED: Final = 0.2  # share of the values that begin in the second half of the sample
 NEARLY: Final = 0.1  # share of the events by which an identifier in fewer of them is as good
 MOST_CANDIDATES: Final = 32
+_NO_OBJECTS: Final = ("text", "otlp", "otlp_proto", "msgpack")  # formats without names at the top of a record
 _CHARS: Final = 1_000  # of a message that are looked at for identifiers
 _PREFIXED: Final = re.compile(r"\b([A-Za-z]{2,16}[_-])-?([0-9a-f][0-9a-f-]{2,40})\b")
 _BARE: Final = (
@@ -94,7 +95,7 @@ def _judged(options: ReadOptions, column: Sequence[str]) -> Candidate | None:
 
 def _fields(values: Sequence[bytes | None], options: ReadOptions) -> Iterable[tuple[ReadOptions, list[str]]]:
     """Fields of JSON objects that hold short texts or whole numbers which are no times."""
-    if options.format not in ("auto", "json") or options.line is not None:
+    if options.format in _NO_OBJECTS or options.line is not None:
         return
     records = [_object(value, options.max_record_bytes) for value in values]
     names = Counter(name for record in records for name in record)

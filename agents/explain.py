@@ -26,6 +26,7 @@ from models.scores import ALERTS_BY, PUBLISHED
 from schemas.alert import Alert
 from schemas.events import EventBatch
 from schemas.formats.detection import Decoded, TopicDecoder
+from schemas.formats.kafka_headers import Headers
 from schemas.formats.options import ReadOptions
 from schemas.salient import SalientEvent
 
@@ -121,10 +122,14 @@ class _Decoder(TopicDecoder):
         self.decoded: list[EventBatch] = []
 
     def decode(
-        self, values: Sequence[bytes | None], offsets: Sequence[int], timestamps: Sequence[float | None]
+        self,
+        values: Sequence[bytes | None],
+        offsets: Sequence[int],
+        timestamps: Sequence[float | None],
+        headers: Sequence[Headers] | None = None,
     ) -> Decoded:
         """As TopicDecoder does."""
-        decoded = super().decode(values, offsets, timestamps)
+        decoded = super().decode(values, offsets, timestamps, headers)
         self.decoded.append(decoded.events)
         return decoded
 

@@ -37,7 +37,9 @@ def choose_entity(
     decoder = TopicDecoder(options)
     for batch in in_order([*map(_keeping, streams, kept)], lambda _: TopicDecoder(options)):
         batch = batch[: SAMPLE - len(values)]
-        decoded = batch.decoded or decoder.decode(batch.values, batch.offsets, batch.timestamps)
+        decoded = batch.decoded or decoder.decode(
+            batch.values, batch.offsets, batch.timestamps, batch.headers
+        )
         values += batch.values
         columns.add(decoded.events)
         if len(values) >= SAMPLE:
@@ -94,7 +96,7 @@ def read_events(
         decoded = batch.decoded
         if decoded is None:
             decoder = decoders.of(batch.topic, batch.partition)
-            decoded = decoder.decode(batch.values, batch.offsets, batch.timestamps)
+            decoded = decoder.decode(batch.values, batch.offsets, batch.timestamps, batch.headers)
         columns.add(decoded.events)
         if len(columns) > MOST_EVENTS:
             raise InputError(f"more than {MOST_EVENTS:,} events: train on a shorter stretch of time")

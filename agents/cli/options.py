@@ -9,6 +9,7 @@ import click
 
 from agents.cli.errors import WRONG, fail
 from models.options import EvaluateOptions
+from schemas.formats.names import FORMATS
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -48,7 +49,7 @@ def reading(command: Command) -> Command:
     options = (
         click.option(
             "--format",
-            type=click.Choice(["auto", "json", "otlp", "text"]),
+            type=click.Choice(FORMATS),
             help="Format of a record; auto finds out.",
         ),
         click.option(

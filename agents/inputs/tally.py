@@ -9,6 +9,7 @@ from schemas.events import UNKNOWN_SOURCE
 from schemas.formats.detection import Decoded, TopicDecoder
 from schemas.formats.errors import DecodeError
 from schemas.formats.json import load
+from schemas.formats.kafka_headers import Headers
 from schemas.formats.options import Format, ReadOptions
 from schemas.missing import Missing
 
@@ -69,10 +70,14 @@ class TallyingDecoder(TopicDecoder):
         self._on_entities = on_entities
 
     def decode(
-        self, values: Sequence[bytes | None], offsets: Sequence[int], timestamps: Sequence[float | None]
+        self,
+        values: Sequence[bytes | None],
+        offsets: Sequence[int],
+        timestamps: Sequence[float | None],
+        headers: Sequence[Headers] | None = None,
     ) -> Decoded:
         """As TopicDecoder does."""
-        decoded = super().decode(values, offsets, timestamps)
+        decoded = super().decode(values, offsets, timestamps, headers)
         self._tally.format = self.format
         self._tally.add(decoded, values, offsets)
         self._on_entities(decoded.events.entity)

@@ -10,18 +10,25 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.events import MAX_SOURCE_CHARS, EventBatch, Row
+from schemas.formats.binary import refuse_binary
 from schemas.formats.errors import DecodeError
-from schemas.formats.json import JsonFormat, load
+from schemas.formats.json import load
+from schemas.formats.kafka_headers import HeaderReader, Headers
 from schemas.formats.options import Format, ReadOptions
-from schemas.formats.otlp import OtlpFormat, is_request
-from schemas.formats.patterns import entity_finder
-from schemas.formats.text import TextFormat
+from schemas.formats.packed import unpacked
+from schemas.formats.registry import BINARY, Readers, why_binary, why_object
 from schemas.timestamps import EARLIEST, LATEST
 
 __all__ = ["Decoded", "TopicDecoder"]
 
 TEXT_AFTER = 32
-"""Records without any JSON object after which a topic is held to be text for good."""
+"""Records of text without any JSON object after which a topic is held to be text for good."""
+_DOUBTFUL = 0.1
+"""Share of records that cannot be decoded from which on a format is in doubt."""
+_MAX_WHY_CHARS = 200
+_BRACE, _NEVER = ord("{"), -1
+_PACKED = ord("H")
+"""How gzip in base64 begins."""
 
 
 @dataclass(slots=True)
@@ -39,37 +46,63 @@ class _Snapshot(BaseModel):
     format: Format
     undecided: Annotated[int, Field(ge=0)]
     source: Annotated[str, Field(max_length=MAX_SOURCE_CHARS)]
+    why: Annotated[str, Field(max_length=_MAX_WHY_CHARS)] = ""
+    records: Annotated[int, Field(ge=0)] = 0
+    failed: Annotated[int, Field(ge=0)] = 0
 
 
 class TopicDecoder:
     """Decodes the records of one topic partition, in order.
 
-    With ``auto``, the first JSON object fixes the format (OTLP if it has ``resourceLogs``), and so do 32
-    records that are no JSON: text. Until then broken records that begin with ``{`` fail and others are read
-    as text, so that a stray line at the start does not turn a topic of JSON into one of text.
+    With ``auto``, the first JSON object, or binary record of a known format, fixes the format, and so do 32
+    records of text. Until then broken records that begin with ``{`` fail and others are read as text, so that
+    a stray line at the start does not turn a topic of JSON into one of text. A header ``content-type`` may
+    say it at once. Records in gzip or Zstandard are unpacked; other binary ones are never read as text.
 
     Results depend on the order of the records, never on how they were batched: use one decoder per partition.
     """
 
     def __init__(self, options: ReadOptions) -> None:
         self.options = options
-        find = entity_finder(options.entity_pattern) if options.entity_pattern else None
-        fields = {"entity_field": options.entity_field, "source_field": options.source_field}
-        self._json = JsonFormat(find_entity=find, **fields)
-        self._otlp = OtlpFormat(find_entity=find, **fields)
-        self._text = TextFormat(line=options.line, find_entity=find)
-        self._fix("text" if options.line else options.format)
-        self._undecided = 0
+        self._readers = Readers.of(options)
+        self._headers = HeaderReader(options)
+        self._undecided = self._records = self._failed = 0
+        if options.line:
+            self._fix("text", "a line pattern was given")
+        else:
+            self._fix(options.format, "" if options.format == "auto" else "it was given")
 
     @property
     def format(self) -> Format:
         """The format of the topic; ``"auto"`` until it is known."""
         return self._format
 
+    @property
+    def why(self) -> str:
+        """Why it is this format, for people; ``""`` until it is known."""
+        return self._why
+
+    @property
+    def doubt(self) -> str:
+        """Why the format is in doubt, for people; ``""`` where it is not, or nothing was read yet."""
+        if self._failed > _DOUBTFUL * self._records:
+            form = "any known format" if self._format == "auto" else self._format
+            return f"{self._failed} of {self._records} records could not be decoded as {form}"
+        if self._format == "auto" and self._undecided:
+            return f"no record is JSON or of another known format; {self._undecided} were read as text"
+        return ""
+
     def snapshot(self) -> bytes:
         """What later results depend on, as JSON."""
         return orjson.dumps(
-            {"format": self._format, "undecided": self._undecided, "source": self._text.source}
+            {
+                "format": self._format,
+                "undecided": self._undecided,
+                "source": self._readers.text.source,
+                "why": self._why,
+                "records": self._records,
+                "failed": self._failed,
+            }
         )
 
     def resume(self, data: bytes) -> None:
@@ -83,41 +116,83 @@ class TopicDecoder:
             content = _Snapshot.model_validate_json(data)
         except ValidationError:
             raise ValueError("not a snapshot of a topic decoder") from None
-        self._undecided, self._text.source = content.undecided, content.source
-        self._fix(content.format)
+        self._undecided, self._readers.text.source = content.undecided, content.source
+        self._records, self._failed = content.records, content.failed
+        self._fix(content.format, content.why)
 
     def decode(
         self,
         values: Sequence[bytes | None],
         offsets: Sequence[int],
         timestamps: Sequence[float | None],
+        headers: Sequence[Headers] | None = None,
     ) -> Decoded:
         """Decode records, given their offsets and Kafka timestamps (Unix seconds; None, NaN or -1 for none).
 
         An event without a time, or with one before 1990 or more than a day after its record, gets the time of
-        its record; NaN where that has none. Raises nothing for any content.
+        its record; NaN where that has none. An event without source or entity gets those of the record's
+        headers. Raises nothing for any content.
         """
         rows: list[Row] = []
         failures: list[tuple[int, str]] = []
+        with_headers = headers is not None and any(headers)
         limit = self.options.max_record_bytes
         for index, (value, offset, time) in enumerate(zip(values, offsets, timestamps, strict=True)):
-            if not value or value.isspace():
-                failures.append((index, "empty"))
-            elif len(value) > limit:
-                failures.append((index, f"too large: {len(value)} bytes, more than {limit}"))
-            else:
+            try:
+                # At first sight an object, or text in ASCII that is neither packed nor binary.
+                if (
+                    not value
+                    or len(value) > limit
+                    or (
+                        (first := value[0]) != self._usual
+                        and not (value.isascii() and 32 < first != _PACKED and b"\0" not in value)
+                    )
+                ):
+                    value = self._prepared(value, limit)
                 if time is not None and not EARLIEST <= time <= LATEST:
                     time = None
-                try:
+                if with_headers and headers and headers[index]:
+                    self._read_with_headers(value, offset, time, rows, headers[index])
+                else:
                     self._read(value, offset, time, rows)
-                except DecodeError as error:
-                    failures.append((index, str(error)))
+            except DecodeError as error:
+                failures.append((index, str(error)))
+        self._records += len(values)
+        self._failed += len(failures)
         return Decoded(EventBatch.of(rows), failures)
 
-    def _fix(self, form: Format) -> None:
+    def _prepared(self, value: bytes | None, limit: int) -> bytes:
+        """The content of a record: unpacked, not empty, and no binary where it has to be text."""
+        if not value or value.isspace():
+            raise DecodeError("empty")
+        if len(value) > limit:
+            raise DecodeError(f"too large: {len(value)} bytes, more than {limit}")
+        value = unpacked(value, limit)
+        if not value or value.isspace():
+            raise DecodeError("empty")
+        if self._format != "auto" and self._format not in BINARY:
+            refuse_binary(value)
+        return value
+
+    def _fix(self, form: Format, why: str) -> None:
         self._format = form
-        readers = {"json": self._json.read, "otlp": self._otlp.read, "text": self._text.read}
-        self._read = readers.get(form, self._read_undecided)
+        self._why = why[:_MAX_WHY_CHARS]
+        self._usual = _NEVER if form == "text" else _BRACE
+        reader = self._readers.by_name.get(form)
+        self._read = reader.read if reader else self._read_undecided
+
+    def _read_with_headers(
+        self, value: bytes, offset: int, time: float | None, rows: list[Row], headers: Headers
+    ) -> None:
+        said = self._headers.read(headers)
+        if self._format == "auto" and said.format:
+            if said.format not in BINARY:
+                refuse_binary(value)
+            self._fix(said.format, f"the header content-type says {said.content_type}")
+        first = len(rows)
+        self._read(value, offset, time, rows)
+        if said.source or said.entity:
+            rows[first:] = [said.complete(row) for row in rows[first:]]
 
     def _read_undecided(self, value: bytes, offset: int, time: float | None, rows: list[Row]) -> None:
         first = value.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
@@ -131,12 +206,18 @@ class TopicDecoder:
         if isinstance(parsed, list):
             parsed = next(iter(parsed), None)
         if isinstance(parsed, dict):
-            self._fix("otlp" if is_request(parsed) else "json")
+            self._fix(*why_object(parsed))
             self._read(value, offset, time, rows)
             return
+        form, why = why_binary(value)
+        if form != "auto":
+            self._fix(form, why)
+            self._read(value, offset, time, rows)
+            return
+        refuse_binary(value)
         self._undecided += 1
         if self._undecided >= TEXT_AFTER:
-            self._fix("text")
+            self._fix("text", f"{TEXT_AFTER} records held no JSON object")
         if first == b"{" and problem:
             raise problem
-        self._text.read(value, offset, time, rows)
+        self._readers.text.read(value, offset, time, rows)

@@ -21,9 +21,10 @@ from schemas.events import (
     severity_number,
 )
 from schemas.formats.errors import DecodeError
+from schemas.formats.fields import compact, entity_text
 from schemas.timestamps import EARLIEST, FUTURE_TOLERANCE, LATEST, TimestampReader, believable
 
-__all__ = ["MAX_EVENTS", "JsonFormat", "compact", "entity_text", "load"]
+__all__ = ["ENTITY_FIELDS", "MAX_EVENTS", "JsonFormat", "load", "objects"]
 
 MAX_EVENTS = 10_000
 """Most events that one JSON array may hold."""
@@ -65,6 +66,8 @@ Path = tuple[str, ...]
 def load(value: bytes) -> Any:
     """Parse the JSON of a record; invalid UTF-8 inside is replaced (U+FFFD) and a byte order mark dropped.
 
+    Lines that are JSON each (NDJSON) are read as an array of them is.
+
     Raises:
         DecodeError: not JSON (NaN, a truncated record and nesting deeper than 1,024 included), or more than
             500,000 objects and arrays.
@@ -80,25 +83,24 @@ def load(value: bytes) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        raise DecodeError(f"not JSON: {reason}") from None
+        lines = _lines(text)
+    if lines is None:
+        raise DecodeError(f"not JSON: {reason}")
+    return lines
 
 
-def compact(value: object, raw: bytes) -> str:
-    """``value`` as compact JSON, at most 65,536 characters; ``raw`` itself where it is nested too deep."""
+def _lines(text: str) -> list[Any] | None:
+    """The values of lines that are JSON each; None where one is not, or there is one alone."""
+    first, _, rest = text.lstrip().partition("\n")
+    if not rest or rest.isspace():
+        return None
     try:
-        text = orjson.dumps(value).decode()
-    except (TypeError, ValueError):
-        text = raw[: 4 * MAX_MESSAGE_CHARS].decode("utf-8", "replace")
-    return text[:MAX_MESSAGE_CHARS]
-
-
-def entity_text(value: object) -> str:
-    """An identifier as text of at most 256 characters; ``""`` for what is none (null, object, array)."""
-    if isinstance(value, str):
-        return value[:MAX_ENTITY_CHARS]
-    if isinstance(value, int | float):
-        return str(value)
-    return ""
+        orjson.loads(first)  # most of what is no JSON ends here
+        if rest.count("\n") > MAX_EVENTS:
+            raise DecodeError(f"too many events: more than {MAX_EVENTS} lines in one record")
+        return [orjson.loads(line) for line in text.split("\n") if line and not line.isspace()]
+    except orjson.JSONDecodeError:
+        return None
 
 
 @dataclass(slots=True, frozen=True)
@@ -151,15 +153,21 @@ class JsonFormat:
         """
         parsed = load(value)
         if type(parsed) is dict:
-            rows.append(self._row(parsed, value, offset, 0, record_time))
+            rows.append(self.row(parsed, value, offset, 0, record_time))
         else:
-            rows += [
-                self._row(item, value, offset, i, record_time) for i, item in enumerate(_objects(parsed))
-            ]
+            self.read_parsed(parsed, value, offset, record_time, rows)
 
-    def _row(
+    def read_parsed(
+        self, parsed: Any, raw: bytes, offset: int, record_time: float | None, rows: list[Row]
+    ) -> None:
+        """As `read`, for a record whose content is parsed already."""
+        each = [parsed] if type(parsed) is dict else objects(parsed)
+        rows += [self.row(item, raw, offset, i, record_time) for i, item in enumerate(each)]
+
+    def row(
         self, record: dict[str, Any], raw: bytes, offset: int, index: int, record_time: float | None
     ) -> Row:
+        """The event of one object; `raw`, its record, is what is shown of it when it is nested too deep."""
         # The hot path: first choices inline, anything unusual in a method of its own.
         get: Any = record.get  # no key in JSON is None, so a layout without a field finds nothing
         layout = self._layouts.get(tuple(record)) or self._learn(record)
@@ -255,8 +263,13 @@ class JsonFormat:
         return self._find_entity(message) if self._find_entity else ""
 
 
-def _objects(parsed: Any) -> list[dict[str, Any]]:
-    """The objects of a JSON array of events."""
+def objects(parsed: Any) -> list[dict[str, Any]]:
+    """The objects of a JSON array of events.
+
+    Raises:
+        DecodeError: no array, an empty one, one of more than 10,000, or of something other than objects.
+
+    """
     if type(parsed) is not list:
         raise DecodeError("not an object: a JSON log event is an object, or an array of objects")
     if not parsed:

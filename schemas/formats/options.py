@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any
 
+from schemas.formats.names import FORMATS, Format
 from schemas.formats.patterns import entity_finder
 from schemas.formats.text import LinePattern
 
 __all__ = ["Format", "ReadOptions"]
-
-Format = Literal["auto", "json", "otlp", "text"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,7 @@ class ReadOptions:
     """How the records of a topic are read.
 
     Attributes:
-        format: ``json``, ``otlp`` or ``text``, or ``auto`` to tell it from the first records.
+        format: one of `Format`, or ``auto`` to tell it from the first records.
         line: header of text lines, ``'<date> <time> <pid> <level> <logger>: <message>'``; implies text.
         entity_field: field of the entity, dotted for one inside an object; preferred to the pattern.
         entity_pattern: regular expression (RE2 syntax) searched in the first 4,096 characters of the message;
@@ -40,10 +39,10 @@ class ReadOptions:
     max_record_bytes: int = 16 * 1024 * 1024
 
     def __post_init__(self) -> None:
-        if self.format not in get_args(Format):
-            raise ValueError(f"format {self.format!r} is not known; use one of {', '.join(get_args(Format))}")
+        if self.format not in FORMATS:
+            raise ValueError(f"format {self.format!r} is not known; use one of {', '.join(FORMATS)}")
         if self.line is not None:
-            if self.format in ("json", "otlp"):
+            if self.format not in ("auto", "text"):
                 raise ValueError(
                     f"a line pattern describes text, but the format is {self.format}; give one of them"
                 )
