@@ -1,11 +1,13 @@
 """Topics to events: detection, batching, and bad input of every kind."""
 
+import gzip
 import math
 from itertools import pairwise
 from typing import Any
 
 import orjson
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,7 +52,11 @@ FAILED = {
     "white space": (b" \r\n\t", "empty"),
     "broken JSON": (b'{"message":"x",}', "not JSON"),
     "truncated JSON": (b'{"message":"x', "not JSON"),
-    "not JSON at all": (b"\x00\xff\xfe garbage", "not JSON"),
+    "not JSON at all": (b"garbage", "not JSON"),
+    "a NUL byte": (b"garbage \x00", "binary"),
+    "no UTF-8": (b"\xff\xfeg\xe9\xe9\xe9", "binary"),
+    "gzip that is cut off": (gzip.compress(GOOD)[:-4], "broken"),
+    "Zstandard that is damaged": (zstandard.compress(GOOD)[:6] + b"\xff" * 9, "broken"),
     "NaN": (b'{"message":"x","n":NaN}', "not JSON"),
     "infinity": (b'{"message":"x","n":1e999}', "not JSON"),
     "lone surrogate": (b'{"message":"\\ud800"}', "not JSON"),
@@ -89,7 +95,8 @@ def test_bad_input_that_fails(name: str) -> None:
 def test_bad_input_on_a_topic_of_text_is_a_line(name: str) -> None:
     value = USED.get(name) or FAILED[name][0]
     decoded = decode(b"INFO fine", value, format="text")
-    expected = [(1, FAILED[name][1])] if name in FAILED and FAILED[name][1] in ("empty", "too large") else []
+    told = ("empty", "too large", "binary", "broken")
+    expected = [(1, FAILED[name][1])] if name in FAILED and FAILED[name][1] in told else []
     assert reasons(decoded) == expected
     assert len(decoded.events) == 2 - len(expected)
 
@@ -163,6 +170,35 @@ def test_lengths_must_agree() -> None:
         TopicDecoder(ReadOptions()).decode([GOOD], [0, 1], [None])
 
 
+def test_why_and_doubt_are_told_and_survive_a_restart() -> None:
+    decoder = TopicDecoder(ReadOptions())
+    assert (decoder.why, decoder.doubt) == ("", "")
+    decode(b"INFO a line", b"\x00\x00\x00\x00\x07\x02a", decoder=decoder)
+    assert decoder.doubt == "1 of 2 records could not be decoded as any known format"
+    other = TopicDecoder(ReadOptions())
+    other.resume(decoder.snapshot())
+    assert other.doubt == decoder.doubt
+    decode(*[OTLP] * 20, decoder=other)
+    assert (other.format, other.why, other.doubt) == ("otlp", "it has resourceLogs", "")
+    again = TopicDecoder(ReadOptions())
+    again.resume(other.snapshot())
+    assert again.why == other.why
+
+
+def test_text_is_in_doubt_until_there_is_enough_of_it() -> None:
+    decoder = TopicDecoder(ReadOptions())
+    decode(b"INFO a line", decoder=decoder)
+    assert decoder.doubt == "no record is JSON or of another known format; 1 were read as text"
+    decode(*[b"INFO a line"] * TEXT_AFTER, decoder=decoder)
+    assert (decoder.format, decoder.why, decoder.doubt) == ("text", "32 records held no JSON object", "")
+
+
+def test_binary_records_make_no_topic_of_text() -> None:
+    decoder = TopicDecoder(ReadOptions())
+    found = decode(*[b"\x00\x00\x00\x00\x07\x02a"] * (TEXT_AFTER + 1), GOOD, decoder=decoder)
+    assert (decoder.format, len(found.failures), found.events.message) == ("json", TEXT_AFTER + 1, ["ok"])
+
+
 # ---- properties ----
 
 FRAGMENTS = st.sampled_from(
@@ -177,6 +213,11 @@ FRAGMENTS = st.sampled_from(
         b"INFO a.b x",
         b"2024-05-01 12:34:56 7 WARN a.b: c",
         b"\xff",
+        b"\x00\x00\x00\x00\x07\x02a",
+        gzip.compress(GOOD),
+        zstandard.compress(OTLP),
+        b"\x0a\x0a\x12\x08\x12\x06\x2a\x04\x0a\x02hi",
+        b"\x81\xa3msg\xa1x",
     ]
 )
 RECORDS = st.lists(
@@ -187,6 +228,9 @@ OPTIONS = st.sampled_from(
     [
         ReadOptions(),
         ReadOptions(format="json", entity_field="a.b", source_field="c"),
+        ReadOptions(format="otlp_proto"),
+        ReadOptions(format="msgpack", source_field="msg"),
+        ReadOptions(format="gelf", entity_field="trace_id"),
         ReadOptions(format="otlp", entity_pattern=r"\d+x"),
         ReadOptions(format="text", entity_pattern=r"(a|b)+"),
         ReadOptions(line="<date> <time> <pid> <level> <logger>: <message>"),

@@ -6,15 +6,20 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
 
 from schemas.events import MAX_ENTITY_CHARS, MAX_MESSAGE_CHARS, MAX_NAME_CHARS, MAX_NUMBERS, MAX_SOURCE_CHARS
 from schemas.formats.detection import Decoded, TopicDecoder
+from schemas.formats.names import Format
 from schemas.formats.options import ReadOptions
 
 TIME = 1_714_566_896.0  # 2024-05-01T12:34:56Z
+SYSLOG = {"ERROR": 3, "WARN": 4, "INFO": 6}
 HEADER = "<date>T<time> <level> <source> <entity> <message>"
 
 
@@ -28,6 +33,10 @@ class Writer:
 
     def __str__(self) -> str:
         return self.name
+
+
+def clock(second: int) -> str:
+    return f"2024-05-01T12:34:{56 + second}Z"
 
 
 def as_json(level: str, source: str, entity: str, message: str, second: int) -> bytes:
@@ -47,6 +56,67 @@ def as_otlp(level: str, source: str, entity: str, message: str, second: int) -> 
     return json.dumps({"resourceLogs": [logs]}).encode()
 
 
+def as_otlp_proto(level: str, source: str, entity: str, message: str, second: int) -> bytes:
+    record = LogRecord(
+        time_unix_nano=int(TIME + second) * 10**9,
+        severity_text=level,
+        body={"string_value": message},
+        attributes=[{"key": "trace_id", "value": {"string_value": entity}}],
+    )
+    resource = {"attributes": [{"key": "service.name", "value": {"string_value": source}}]}
+    logs = ResourceLogs(resource=resource, scope_logs=[{"log_records": [record]}])
+    return ExportLogsServiceRequest(resource_logs=[logs]).SerializeToString()
+
+
+def as_ecs(level: str, source: str, entity: str, message: str, second: int) -> bytes:
+    event = {"@timestamp": clock(second), "ecs": {"version": "8.11.0"}, "log": {"level": level.lower()}}
+    event |= {"message": message, "service": {"name": source}, "trace": {"id": entity}}
+    return json.dumps(event).encode()
+
+
+def as_fluent_bit(level: str, source: str, entity: str, message: str, second: int) -> bytes:
+    line = json.dumps({"level": level, "msg": message, "request_id": entity})
+    event = {"@timestamp": TIME + second, "stream": "stdout", "log": line + "\n"}
+    return json.dumps(event | {"kubernetes": {"container_name": source}}).encode()
+
+
+def as_vector(level: str, source: str, entity: str, message: str, second: int) -> bytes:
+    line = json.dumps({"level": level, "msg": message, "request_id": entity})
+    event = {"timestamp": clock(second), "source_type": "docker_logs", "message": line, "host": "node-1"}
+    return json.dumps(event | {"container_name": source}).encode()
+
+
+def as_gelf(level: str, source: str, entity: str, message: str, second: int) -> bytes:
+    event = {"version": "1.1", "host": source, "short_message": message, "timestamp": TIME + second}
+    return json.dumps(event | {"level": SYSLOG[level], "_trace_id": entity}).encode()
+
+
+def as_journald(level: str, source: str, entity: str, message: str, second: int) -> bytes:
+    event = {"__REALTIME_TIMESTAMP": str(int((TIME + second) * 1e6)), "PRIORITY": str(SYSLOG[level])}
+    event |= {"SYSLOG_IDENTIFIER": source, "REQUEST_ID": entity, "MESSAGE": message, "_PID": "7"}
+    return json.dumps(event).encode()
+
+
+def as_gcp(level: str, source: str, entity: str, message: str, second: int) -> bytes:
+    event = {"logName": "projects/p/logs/stdout", "severity": level, "timestamp": clock(second)}
+    event |= {"resource": {"type": "k8s_container", "labels": {"container_name": source}}}
+    return json.dumps(
+        event | {"jsonPayload": {"message": message}, "trace": f"projects/p/traces/{entity}"}
+    ).encode()
+
+
+def as_azure(level: str, source: str, entity: str, message: str, second: int) -> bytes:
+    event = {"time": clock(second), "category": "FunctionAppLogs", "level": level, "correlationId": entity}
+    event |= {"resourceId": f"/SITES/{source}", "operationName": "x", "properties": {"message": message}}
+    return json.dumps({"records": [event]}).encode()
+
+
+def as_message_pack(level: str, source: str, entity: str, message: str, second: int) -> bytes:
+    packed = msgpack.packb([TIME + second, json.loads(as_json(level, source, entity, message, second))])
+    assert isinstance(packed, bytes)
+    return packed
+
+
 def as_text(level: str, source: str, entity: str, message: str, second: int) -> bytes:
     return f"2024-05-01T12:34:{56 + second} {level} {source} {entity} {message}".encode()
 
@@ -54,11 +124,17 @@ def as_text(level: str, source: str, entity: str, message: str, second: int) -> 
 JSON = Writer("json", ReadOptions("json"), as_json)
 OTLP = Writer("otlp", ReadOptions("otlp"), as_otlp)
 TEXT = Writer("text", ReadOptions(line=HEADER), as_text)
+OTHERS: dict[Format, Any] = {
+    "otlp_proto": as_otlp_proto, "ecs": as_ecs, "fluentbit": as_fluent_bit, "vector": as_vector,
+    "gelf": as_gelf, "journald": as_journald, "gcp": as_gcp, "azure": as_azure, "msgpack": as_message_pack,
+}  # fmt: skip
+GIVEN = [Writer(name, ReadOptions(name), write) for name, write in OTHERS.items()]
 DETECTED = [
     Writer("json, detected", ReadOptions(), as_json),
     Writer("otlp, detected", ReadOptions(), as_otlp),
+    *(Writer(f"{name}, detected", ReadOptions(), write) for name, write in OTHERS.items()),
 ]
-WRITERS = [JSON, OTLP, TEXT, *DETECTED]
+WRITERS = [JSON, OTLP, TEXT, *GIVEN, *DETECTED]
 EVERY_OPTION = [*(writer.options for writer in WRITERS), ReadOptions("text")]
 
 
