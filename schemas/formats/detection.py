@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.events import MAX_SOURCE_CHARS, EventBatch, Row
 from schemas.formats.binary import refuse_binary
+from schemas.formats.cri import MAX_UNFINISHED
 from schemas.formats.errors import DecodeError
 from schemas.formats.json import load
 from schemas.formats.kafka_headers import HeaderReader, Headers
@@ -37,7 +38,8 @@ class Decoded:
 
     events: EventBatch = field(default_factory=EventBatch)
     failures: list[tuple[int, str]] = field(default_factory=list)
-    """(index of the record in the call, reason); a record is either here or has at least one event."""
+    """(index of the record in the call, reason); a record is either here or has at least one event, or it is
+    a part of a container's line whose end has yet to come."""
 
 
 class _Snapshot(BaseModel):
@@ -49,6 +51,7 @@ class _Snapshot(BaseModel):
     why: Annotated[str, Field(max_length=_MAX_WHY_CHARS)] = ""
     records: Annotated[int, Field(ge=0)] = 0
     failed: Annotated[int, Field(ge=0)] = 0
+    parts: Annotated[dict[str, str], Field(max_length=MAX_UNFINISHED)] = {}
 
 
 class TopicDecoder:
@@ -102,6 +105,7 @@ class TopicDecoder:
                 "why": self._why,
                 "records": self._records,
                 "failed": self._failed,
+                "parts": self._readers.text.lines.parts.unfinished,
             }
         )
 
@@ -118,6 +122,7 @@ class TopicDecoder:
             raise ValueError("not a snapshot of a topic decoder") from None
         self._undecided, self._readers.text.source = content.undecided, content.source
         self._records, self._failed = content.records, content.failed
+        self._readers.text.lines.parts.unfinished = content.parts
         self._fix(content.format, content.why)
 
     def decode(

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import orjson
 
 from schemas.events import MAX_ENTITY_CHARS, MAX_MESSAGE_CHARS, MAX_SOURCE_CHARS, UNKNOWN_SOURCE, Row
+from schemas.formats.crash import crash_severity
 from schemas.formats.errors import DecodeError
 from schemas.formats.fields import compact, first_text, numeric
 from schemas.formats.json import JsonFormat, load, objects
-from schemas.formats.text import TextFormat
+from schemas.formats.lines import LineReader
 from schemas.timestamps import EARLIEST, FUTURE_TOLERANCE, LATEST, TimestampReader, believable
 
 __all__ = ["Event", "Family", "FamilyFormat", "Tools", "of_row"]
@@ -45,20 +46,29 @@ class Event(NamedTuple):
 
 
 class Tools:
-    """What formats read values with; none of it remembers anything that changes a result."""
+    """What formats read values with. Parts of lines whose end has yet to come are all that it remembers."""
 
-    def __init__(self, json: JsonFormat, text: TextFormat) -> None:
+    def __init__(self, json: JsonFormat, lines: LineReader, find_entity: Callable[[str], str] | None) -> None:
         self._json = json
-        self._text = text
+        self._lines = lines
+        self._find_entity = find_entity
         self.time = TimestampReader().read
         """Unix seconds of a text or number in any usual spelling; NaN for none."""
+        self.join = lines.parts.join
+        """The whole line, by whose it is, whether more parts follow, and a part; None where more follow."""
+        self.record_time: float | None = None
+        """Time of the record that is being read: the year of lines without one comes from it."""
 
     def object(self, record: dict[str, Any]) -> Row:
         """The event of an object with the usual names; its time is NaN where it has none."""
         return self._json.row(record, _TOO_DEEP, 0, 0, None)
 
-    def line(self, line: str) -> Row | None:
-        """The event inside a message: a JSON object, or a line with time or level in front; None for none."""
+    def line(self, line: str, owner: str = "") -> Row | None:
+        """The event inside a message: of a JSON object, or of a line with time or level in front.
+
+        None for a part of a container's line whose end has yet to come; such lines are looked for where
+        it is said whose they are.
+        """
         if line[:1] == "{":
             try:
                 found = orjson.loads(line)
@@ -66,10 +76,22 @@ class Tools:
                 found = None
             if type(found) is dict:
                 return self.object(found)
-        rows: list[Row] = []
-        self._text.source = UNKNOWN_SOURCE  # the line before may be of another source
-        self._text.read(line.encode("utf-8", "replace"), 0, None, rows)
-        return rows[0] if rows else None
+        header = self._lines.read(line, self.record_time, owner, 0 if owner else 1)
+        if header is None:
+            return None
+        time, severity, source, entity, message, numbers = header
+        if self._find_entity:
+            entity = self._find_entity(message)
+        return (
+            time,
+            severity or crash_severity(message),
+            source or UNKNOWN_SOURCE,
+            entity,
+            message,
+            numbers,
+            0,
+            0,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +100,9 @@ class Family:
 
     why: Callable[[dict[str, Any]], str]
     """Why an object is of this format, ``"it has logGroup"``; ``""`` where it is not. Must not raise."""
-    event: Callable[[dict[str, Any], Tools], Event | Row]
-    """What one event says; a row of `Tools.object` where nothing has to be added to it."""
+    event: Callable[[dict[str, Any], Tools], Event | Row | None]
+    """What one event says; a row of `Tools.object` where nothing has to be added to it; None for a part of
+    a line whose end has yet to come."""
     events: Callable[[dict[str, Any]], Iterable[dict[str, Any]]] | None = None
     """The events inside an object, where there may be several."""
 
@@ -107,6 +130,8 @@ class FamilyFormat:
     def read(self, value: bytes, offset: int, record_time: float | None, rows: list[Row]) -> None:
         """Append the event (or events) of one record to ``rows``; nothing is appended when it raises.
 
+        A part of a container's line is no event; the line is one with its last part.
+
         Args:
             value: the record.
             offset: its offset.
@@ -125,9 +150,11 @@ class FamilyFormat:
         """As `read`, for a record whose content is parsed already."""
         family = self._family
         if type(parsed) is dict and family.events is None and family.why(parsed):
-            rows.append(self._row(parsed, offset, 0, record_time))
+            if row := self._row(parsed, offset, 0, record_time):
+                rows.append(row)
             return
         found: list[Row] = []
+        parts = 0
         for record in [parsed] if type(parsed) is dict else objects(parsed):
             if not family.why(record):
                 found.append(self._json.row(record, raw, offset, len(found), record_time))
@@ -135,13 +162,19 @@ class FamilyFormat:
             for one in family.events(record) if family.events else (record,):
                 if len(found) >= MAX_EVENTS:
                     raise DecodeError(f"too many events: more than {MAX_EVENTS} in one record")
-                found.append(self._row(one, offset, len(found), record_time))
-        if not found:
+                if row := self._row(one, offset, len(found), record_time):
+                    found.append(row)
+                else:
+                    parts += 1
+        if not found and not parts:
             raise DecodeError("no events: the record has the form of this format, but nothing in it")
         rows += found
 
-    def _row(self, record: dict[str, Any], offset: int, index: int, record_time: float | None) -> Row:
+    def _row(self, record: dict[str, Any], offset: int, index: int, record_time: float | None) -> Row | None:
+        self._tools.record_time = record_time
         event = self._family.event(record, self._tools)
+        if event is None:
+            return None
         if not isinstance(event, Event):
             time, severity, source, entity, message, numbers = event[:6]
             return believable(time, record_time), severity, source, entity, message, numbers, offset, index

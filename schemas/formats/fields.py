@@ -10,11 +10,9 @@ from typing import Any
 import orjson
 
 from schemas.events import MAX_ENTITY_CHARS, MAX_MESSAGE_CHARS, MAX_NAME_CHARS, MAX_NUMBERS
+from schemas.formats.headers import SYSLOG_SEVERITY
 
 __all__ = ["at", "compact", "entity_text", "first_text", "numeric", "syslog_severity", "text", "whole"]
-
-_SYSLOG = (21, 19, 18, 17, 13, 10, 9, 5)
-"""OpenTelemetry severity numbers of syslog's 0 (emergency) to 7 (debug): log data model, appendix B."""
 
 _MOST_DIGITS = 18
 
@@ -94,7 +92,7 @@ def syslog_severity(value: object) -> int:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 7:
         return 0
-    return _SYSLOG[value]
+    return SYSLOG_SEVERITY[value]
 
 
 def whole(value: object) -> object:

@@ -14,6 +14,7 @@ from schemas.formats.kubernetes import workload
 __all__ = ["FLUENT_BIT"]
 
 _SOURCES = ("service.name", "service", "app", "container_name", "tag", "_tag", "host", "hostname")
+_OWNERS = ("kubernetes.docker_id", "kubernetes.pod_name", "container_id", "tag", "_tag")
 _STREAMS = ("stdout", "stderr")
 
 
@@ -29,11 +30,17 @@ def _why(record: dict[str, Any]) -> str:
     return ""
 
 
-def _event(record: dict[str, Any], tools: Tools) -> Event:
+def _event(record: dict[str, Any], tools: Tools) -> Event | None:
     line = record["log"].rstrip("\r\n")
     row = tools.object(record)
     source = workload(record.get("kubernetes")) or first_text(record, _SOURCES)
-    event = of_row(row, source, tools.line(line) if line else None)
+    owner = first_text(record, _OWNERS) or source or "?"
+    part = record.get("_p") or record.get("logtag")
+    whole = tools.join(f"{owner}/{record.get('stream')}", part == "P", line) if part in ("P", "F") else line
+    inner = tools.line(whole, owner) if whole else None
+    if whole is None or (whole and inner is None):
+        return None
+    line, event = whole, of_row(row, source, inner)
     if event.time != event.time:
         event = event._replace(time=tools.time(record.get("date")))
     return event._replace(message=line)

@@ -18,6 +18,7 @@ from schemas.formats.gelf import GELF
 from schemas.formats.journald import JOURNALD
 from schemas.formats.json import JsonFormat
 from schemas.formats.kubernetes_audit import KUBERNETES_AUDIT
+from schemas.formats.lines import LineReader
 from schemas.formats.msgpack import MessagePackFormat, why_message_pack
 from schemas.formats.options import Format, ReadOptions
 from schemas.formats.otlp import OtlpFormat, why_otlp
@@ -91,11 +92,14 @@ class Readers:
             "entity_field": options.entity_field, "source_field": options.source_field, "find_entity": find,
         }  # fmt: skip
         text, json, records = (
-            TextFormat(line=options.line, find_entity=find),
+            TextFormat(line=options.line, **said),
             JsonFormat(**said),
             OtlpRows(**said),
         )
-        tools = Tools(json, TextFormat(find_entity=find))
+        names = {name: said[name] for name in ("entity_field", "source_field")}
+        lines = LineReader(**names, read_json=json.read)
+        lines.parts = text.lines.parts  # so that one snapshot has them all
+        tools = Tools(json, lines, find)
         families = {name: FamilyFormat(family, json, tools, **said) for name, family in FAMILIES.items()}
 
         def read_parsed(parsed: Any, raw: bytes, offset: int, time: float | None, rows: list[Row]) -> None:

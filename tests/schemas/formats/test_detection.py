@@ -199,6 +199,43 @@ def test_binary_records_make_no_topic_of_text() -> None:
     assert (decoder.format, len(found.failures), found.events.message) == ("json", TEXT_AFTER + 1, ["ok"])
 
 
+CRI = [
+    b"2024-05-01T12:34:56Z stdout P ERROR one line",
+    b"2024-05-01T12:34:56Z stderr F WARN another",
+    b"2024-05-01T12:34:57Z stdout F  in two parts",
+]
+FLUENT_BIT = [
+    orjson.dumps({"@timestamp": NOW, "stream": "stdout", "log": log, **rest, "kubernetes": {"pod_name": pod}})
+    for pod, log, rest in [
+        ("a", "2024-05-01T12:34:56Z stdout P ERROR of", {}),
+        ("b", "2024-05-01T12:34:56Z stdout F WARN alone", {}),
+        ("c", "INFO by its", {"_p": "P"}),
+        ("a", "2024-05-01T12:34:56Z stdout F  a", {}),
+        ("c", " tag", {"_p": "F"}),
+    ]
+]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (CRI, [(13, "unknown", "another", 1), (17, "unknown", "one line in two parts", 2)]),
+        (FLUENT_BIT, [(13, "b", "alone", 1), (17, "a", "of a", 3), (9, "c", "by its tag", 4)]),
+    ],
+)
+def test_parts_of_lines_are_joined_over_a_restart(values: list[bytes], said: list[tuple[Any, ...]]) -> None:
+    decoder, found = TopicDecoder(ReadOptions()), []
+    for offset, value in enumerate(values):
+        decoded = decoder.decode([value], [offset], [NOW])
+        assert decoded.failures == []
+        events = decoded.events
+        found += zip(events.severity, events.source, events.message, events.offset, strict=True)
+        other = TopicDecoder(ReadOptions())
+        other.resume(decoder.snapshot())
+        decoder = other
+    assert found == said
+
+
 # ---- properties ----
 
 FRAGMENTS = st.sampled_from(
