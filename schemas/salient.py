@@ -38,7 +38,7 @@ Bit = Annotated[int, Field(ge=0, le=1)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{1,128}$")]
 
 
-ReasonKind = Literal["new", "overdue", "repeats", "ending"]
+ReasonKind = Literal["new", "overdue", "repeats", "ending", "known"]
 
 
 class Reason(BaseModel):
@@ -48,11 +48,21 @@ class Reason(BaseModel):
 
     kind: Annotated[
         ReasonKind,
-        Field(description="Shown first, not shown by its deadline, shown so often, or ended after this."),
+        Field(
+            description="Shown first, not shown by its deadline, shown so often, ended after this, or shown or "
+            "lacked as by entities that labels call faulty."
+        ),
     ]
     template: Annotated[str, Field(max_length=TEMPLATE_CHARS, description="Of the message, cut.")]
     nats: Annotated[float, Field(ge=0.0, allow_inf_nan=False, description="How much it adds.")]
-    share: Annotated[float, Field(ge=0.0, le=1.0, description="Share of such entities that show as much.")]
+    share: Annotated[
+        float,
+        Field(
+            ge=0.0,
+            le=1.0,
+            description="Share of such entities that show as much; for what is known the share of faulty ones.",
+        ),
+    ]
     age: Annotated[
         float,
         Field(ge=0.0, allow_inf_nan=False, description="Seconds since the entity began, or its deadline."),
@@ -63,6 +73,8 @@ class Reason(BaseModel):
         share = f"{self.share:.1%} of such entities"
         if self.kind == "overdue":
             return f"lacks “{self.template}”, which {share} show within {self.age:.3g} s"
+        if self.kind == "known":
+            return f"is as known faults were in “{self.template}”: {self.share:.1%} of the entities so far like it were faulty"
         if self.kind == "ending":
             return f"has ended after “{self.template}”, as {share} do, and lasted {self.age:.3g} s"
         often = " so often" if self.kind == "repeats" else ""

@@ -1,6 +1,6 @@
 """The context of one input partition: what it remembers, and the surprise features x of its events."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import isfinite
 from typing import Any, Final
@@ -99,15 +99,22 @@ class Context:
     """State of one input partition, bounded in memory; a pure function of the events seen, in their order."""
 
     def __init__(
-        self, miner: TemplateMiner, entity_timeout: float, mode: int = PRODUCTION, line: Line = UNKNOWN
+        self,
+        miner: TemplateMiner,
+        entity_timeout: float,
+        mode: int = PRODUCTION,
+        line: Line = UNKNOWN,
+        faulty: Collection[str] = (),
     ) -> None:
         """mode: what is learnt of units, by the bits that models/context/reference.py explains.
 
-        line: how what rows say by themselves is weighed, as far as that is known.
+        line: how what rows say by themselves is weighed, as far as that is known. faulty: entities that labels
+        call faulty, in training.
         """
         self.line = line
         self.miner = miner
         self.mode = mode
+        self._faulty = np.sort(self._entities(list(faulty))[0]) if faulty else np.zeros(0, np.uint64)
         self.entity_timeout = entity_timeout
         self.state = _empty_state()
         self._known_sources: dict[str, int] = {}
@@ -136,7 +143,7 @@ class Context:
         columns = self._columns(events)
         out = self._output(len(events))
         return self._rows(
-            out, kernel.run(self.state, columns, out, self.entity_timeout, self.line, self.mode)
+            out, kernel.run(self.state, columns, out, self.entity_timeout, self.line, self.mode, self._faulty)
         )
 
     def names(self, events: EventBatch, rows: Rows) -> Names:

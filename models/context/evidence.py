@@ -8,6 +8,7 @@ surprise, as in a sequential test; Wald, Annals of Mathematical Statistics 16, 1
   passed; what is due at about the same time is one step and counts once. When the unit has ended, or is quiet
   for longer than its kind ever is, all that it lacks counts, each given that what is due before it lacks too;
 - ending: -log of the share of units that end after what it has shown last, when it has ended;
+- known: what it shows, or lacks, as units did that labels call faulty; models/context/known.py;
 - repeats: when a count reaches 2, 3, ... 8, 16, 32 ..., -log of the share of units that reach it, of those
   that reach the one before.
 
@@ -21,10 +22,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.context.known import faults_of, lack_of, learn_fault, odds
 from models.context.reference import (
     CALIBRATE,
+    FAULTS,
     LEARN,
-    LEAVE_OUT,
     PAIRS,
     USUAL_UNITS,
     is_apart,
@@ -36,6 +38,7 @@ from models.context.reference import (
     learn_lacks,
     learn_pairs,
     learn_unit,
+    left_out,
     nats_of_share,
     shown_by,
     units_of,
@@ -55,6 +58,7 @@ from models.context.tables import (
 from models.context.units import NEVER, add_node, node_of, set_timer
 from models.context.usual import (
     ENDING,
+    KNOWN,
     LINE,
     NEW,
     OVERDUE,
@@ -88,6 +92,7 @@ def begin(state: State, slot: int, template: np.uint64) -> None:
     entity.checked = entity.step = -1.0
     entity.quiet_at = NEVER
     entity.kind = kind_of(state, mix(template, TAG_KIND))
+    entity.faults = faults_of(state, entity.kind)
     entity.judged = units_of(state, entity.kind) >= USUAL_UNITS
 
 
@@ -136,23 +141,25 @@ def observe(
 ) -> bool:
     """A unit shows a template: what is new or repeated adds to its evidence. Whether it is the first time."""
     entity = state.entities[slot]
-    left_out = 1.0 if mode & LEAVE_OUT else 0.0
+    left = left_out(entity, mode)
     node = node_of(state, slot, template)
     if node == 0:
         node = add_node(state, slot, template)
         if node == 0:
             return False
-        units = max(0.0, units_of(state, entity.kind) - left_out)
+        units = max(0.0, units_of(state, entity.kind) - left)
         before_it = entity.evidence[NEW]
         for word in words:
             if word == 0:
                 break
             item = mix(word, TAG_WORD)
-            nats = nats_of_share(shown_by(state, entity.kind, item, 0, left_out), units)
+            nats = nats_of_share(shown_by(state, entity.kind, item, 0, left), units)
             if nats > RARE and node_of(state, slot, item) == 0 and add_node(state, slot, item) != 0:
                 entity.evidence[NEW] += nats
-        share = shown_by(state, entity.kind, template, 1, left_out) / max(1.0, units)
+        shown = shown_by(state, entity.kind, template, 1, left)
+        share = shown / max(1.0, units)
         _note(entity, NEW, template, entity.evidence[NEW] - before_it, share, now - entity.first)
+        _recognise(state, entity, template, template, 1, shown, now - entity.first, mode)
     row = state.nodes[node]
     row.times += 1
     times = int(row.times)
@@ -160,13 +167,33 @@ def observe(
         row.ages[times - 1] = max(0.0, now - entity.first)
     before = last_count(times)
     if before > 0:
-        reached = shown_by(state, entity.kind, template, times, left_out)
-        of = shown_by(state, entity.kind, template, before, left_out)
+        reached = shown_by(state, entity.kind, template, times, left)
+        of = shown_by(state, entity.kind, template, before, left)
+        _recognise(state, entity, template, template, times, reached, now - entity.first, mode)
         if of > 0.0:
             nats = max(0.0, -log((reached + 0.5) / (of + 1.0)))
             entity.evidence[REPEATS] += nats
             _note(entity, REPEATS, template, nats, reached / of, now - entity.first)
     return times == 1
+
+
+@jit_in_place
+def _recognise(
+    state: State,
+    entity: Records,
+    template: np.uint64,
+    item: np.uint64,
+    times: int,
+    normal: float,
+    age: float,
+    mode: int,
+) -> None:
+    """Whether a unit is like known faults in an item of a template, which so many normal units show."""
+    if entity.faults == 0.0:
+        return
+    nats, share = odds(state, entity, item, times, normal, mode)
+    entity.evidence[KNOWN] = max(entity.evidence[KNOWN], nats)
+    _note(entity, KNOWN, template, nats, share, age)
 
 
 @jit_in_place
@@ -220,7 +247,7 @@ def check(state: State, slot: int, watermark: float, timeout: float, mode: int) 
     What would be due after the unit's end is left to its end.
     """
     entity = state.entities[slot]
-    before = entity.evidence[OVERDUE]
+    before, known_before = entity.evidence[OVERDUE], entity.evidence[KNOWN]
     until = min(watermark, entity.last + timeout)
     due = _next_due(state, slot)
     while min(due, entity.quiet_at) <= until:
@@ -233,7 +260,7 @@ def check(state: State, slot: int, watermark: float, timeout: float, mode: int) 
             due = _next_due(state, slot)
     due = min(due, entity.quiet_at)
     set_timer(state, slot, due if due <= entity.last + timeout else NEVER)
-    return bool(entity.evidence[OVERDUE] > before)
+    return bool(entity.evidence[OVERDUE] > before or entity.evidence[KNOWN] > known_before)
 
 
 @jit_in_place
@@ -243,7 +270,7 @@ def _count_step(state: State, slot: int, mode: int) -> None:
     known = state.kinds[known_slot(state.kinds, entity.kind, state.clock[0])]
     i = _after(known, entity.checked)
     entity.checked = known.due_age[i]
-    nats = lacks(state, slot, known, i, mode)
+    nats = lacks(state, slot, known, i, left_out(entity, mode))
     _note_lacking(entity, known, i, nats)
     if entity.step != known.due_step[i]:
         entity.step = known.due_step[i]
@@ -261,16 +288,21 @@ def _count_lacking(state: State, slot: int, mode: int) -> None:
     if kind < 0:
         return
     known = state.kinds[kind]
+    left = left_out(entity, mode)
     total = 0.0
     lacked_before = False
     for i in range(known.due):
-        nats = lacks(state, slot, known, i, mode)
+        nats = lacks(state, slot, known, i, left)
         lacking = is_lacking(state, slot, known, i)
         if lacking and lacked_before:
-            nats = lacks_too(state, known, i, nats, mode)
+            nats = lacks_too(state, known, i, nats, left)
         total += nats
         lacked_before = lacking
         _note_lacking(entity, known, i, nats)
+        if lacking:
+            template, age = known.due_template[i], known.due_age[i]
+            normal = max(0.0, known.due_lacking[i] - left)
+            _recognise(state, entity, template, lack_of(template), known.due_times[i], normal, age, mode)
     entity.evidence[OVERDUE] = max(entity.evidence[OVERDUE], total)
 
 
@@ -288,7 +320,9 @@ def end(state: State, slot: int, mode: int) -> None:
     if entity.episode == 0 and entity.lossy == 0:
         _count_lacking(state, slot, mode)
         if mode & LEARN:
-            learn_lacks(state, slot, mode)
+            learn_lacks(state, slot)
+    if mode & FAULTS and entity.episode == 0 and entity.lossy == 0:
+        learn_fault(state, slot)
     suspicious = suspicion(state, entity) >= SUSPICION
     apart = mode & LEARN != 0 and is_apart(state, entity, entity.kind, suspicious)
     if mode & PAIRS and not apart and entity.episode == 0 and entity.lossy == 0:

@@ -47,6 +47,12 @@ FEATURES: Final = (
     Feature("unit_overdue", "sequence", "nats", "sum of -log of the share of units that lack what it lacks"),
     Feature("unit_repeats", "frequency", "nats", "sum of -log of the share of units that repeat as much"),
     Feature("unit_ending", "sequence", "nats", "-log p(entity falls idle after its last template)"),
+    Feature(
+        "unit_known",
+        "sequence",
+        "nats",
+        "log odds, beyond prior ones, that what shows so much is a known fault",
+    ),
     Feature("source_rates", "frequency", "nats", "sum of how surprising the counts of its last minute are"),
     Feature("source_shifts", "parameter", "nats", "sum of z^2 / 2 of means of the last numbers in its slots"),
     Feature("source_silence", "silence", "nats", "-log p(gap this long) of the source"),

@@ -61,8 +61,8 @@ WAITING, ENDED = 1, 2  # states of an entity in the ring
 (
     F_TEMPLATE_SOURCE, F_TEMPLATE, F_AGE, F_WORD, F_ENTITY_TRANSITION, F_SOURCE_TRANSITION, F_GAP,
     F_PATH, F_DURATION, F_SEVERITY, F_SEVERITY_SOURCE, F_PARAMETER, F_PARAMETER_NEW,
-    F_NEW, F_OVERDUE, F_REPEATS, F_ENDING, F_RATES, F_SHIFTS, F_SILENCE,
-) = range(20)  # fmt: skip
+    F_NEW, F_OVERDUE, F_REPEATS, F_ENDING, F_KNOWN, F_RATES, F_SHIFTS, F_SILENCE,
+) = range(21)  # fmt: skip
 
 
 class Input(NamedTuple):
@@ -167,7 +167,12 @@ def _shift(moments: Records, clock: Records, context: np.uint64, floor: float) -
 
 @jit_in_place
 def _entity_slot(
-    state: State, key: np.uint64, name: NDArray[np.uint8], template: np.uint64, now: float
+    state: State,
+    key: np.uint64,
+    name: NDArray[np.uint8],
+    template: np.uint64,
+    now: float,
+    faulty: NDArray[np.uint64],
 ) -> tuple[int, bool]:
     """Slot of an entity, which begins with this template if it is new; one evicted for it leaves no row."""
     slot, fresh = slot_of(state.entities, key, state.clock[0])
@@ -181,6 +186,8 @@ def _entity_slot(
         entity.episode = entity.severity = 0
         entity.previous = entity.path = 0
         entity.first_template = template
+        known_fault = np.searchsorted(faulty, key)
+        entity.faulty = known_fault < len(faulty) and faulty[known_fault] == key
         evidence.begin(state, slot, template)
         for i in range(NAME_BYTES):
             entity.name[i] = name[i]
@@ -196,11 +203,12 @@ def _entity_features(
     row: int,
     now: float,
     known: Records,
+    faulty: NDArray[np.uint64],
     mode: int,
 ) -> int:
     """Features of an event in its entity, the slot of which is given back; known is that of its template."""
     template, clock = events.template[row], state.clock[0]
-    slot, fresh = _entity_slot(state, events.entity[row], events.names[row], template, now)
+    slot, fresh = _entity_slot(state, events.entity[row], events.names[row], template, now, faulty)
     entity = state.entities[slot]
     known.occurrences += 1.0
     if not fresh:
@@ -527,10 +535,19 @@ def _source_row(out: Output, at: int, source: Records, event: int, now: float, w
 
 
 @jit_in_place
-def run(state: State, events: Input, out: Output, timeout: float, line: Line, mode: int) -> int:
+def run(
+    state: State,
+    events: Input,
+    out: Output,
+    timeout: float,
+    line: Line,
+    mode: int,
+    faulty: NDArray[np.uint64],
+) -> int:
     """Features of every event in order; returns the number of rows written to out.
 
-    mode: bits of LEARN, CALIBRATE, LEAVE_OUT and PAIRS of models/context/reference.py.
+    mode: bits of LEARN, CALIBRATE, LEAVE_OUT, PAIRS and FAULTS of models/context/reference.py. faulty (f,):
+    ascending hashes of the entities that labels call faulty, in training.
     """
     counts, moments, clock = state.counts, state.moments, state.clock[0]
     at = attribute = 0
@@ -562,7 +579,7 @@ def run(state: State, events: Input, out: Output, timeout: float, line: Line, mo
         source = _source_features(state, x, events, row, now, line.known)
         attribute = _parameter_features(state, source, x, events, row, attribute)
         if events.entity[row] != 0:
-            unit = _entity_features(state, x, out.why[at], events, row, now, known, mode)
+            unit = _entity_features(state, x, out.why[at], events, row, now, known, faulty, mode)
             out.line[at] = usual.line_nats(state, state.entities[unit], line, x, EVENT, out.scale[at])
         else:
             out.line[at] = sources.line_nats(source, line, x, EVENT, out.scale[at])

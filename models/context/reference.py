@@ -32,11 +32,13 @@ from models.context.units import NEVER, node_of
 from models.jit import jit, jit_in_place
 
 # What to do beside looking, as bits: learn what units show, what evidence is usual, what units lack together;
-# and judge each unit by all others, as it has been learnt itself.
-LEARN, CALIBRATE, LEAVE_OUT, PAIRS = 1, 2, 4, 8
+# judge each unit by all others, as it has been learnt itself; and learn what faulty units show.
+LEARN, CALIBRATE, LEAVE_OUT, PAIRS, FAULTS = 1, 2, 4, 8, 16
 KIND_UNITS: Final = 50.0  # ended units of a kind that say what is usual for it
 USUAL_UNITS: Final = 5  # ended units that say what is usual at all
 USUAL_SHARE: Final = 0.5  # of the units that show something by their first end: then it has a deadline
+MOST_COUNTED: Final = 1024  # occurrences in a unit that are told apart
+NO_COUNT: Final = 1 << 30
 YOUNGEST: Final = 0.25  # s, upper end of the first bin of ages
 AGE_RATIO: Final = 1.5  # from one bin of ages to the next
 SAME_STEP: Final = 1.1  # deadlines that lie no further apart than this ratio (and a second) are one step
@@ -96,7 +98,24 @@ def last_count(times: int) -> int:
     """The count before this one of 1, 2, ... 8, 16, 32, ...; 0 where the count is none of them."""
     if times <= 8:
         return times - 1
-    return times // 2 if times & (times - 1) == 0 and times <= 1024 else 0
+    return times // 2 if times & (times - 1) == 0 and times <= MOST_COUNTED else 0
+
+
+@jit_in_place
+def count_after(times: int) -> int:
+    """The next one of 1, 2, ... 8, 16, 32, ... MOST_COUNTED; beyond it none that is ever reached."""
+    if times < 8:
+        return times + 1
+    following = 16
+    while following <= times:
+        following *= 2
+    return following if following <= MOST_COUNTED else NO_COUNT
+
+
+@jit_in_place
+def left_out(entity: Records, mode: int) -> float:
+    """How many units to take off all counts of normal ones: the unit itself, where it is among them."""
+    return 1.0 if mode & LEAVE_OUT and entity.faulty == 0 else 0.0
 
 
 @jit_in_place
@@ -107,12 +126,11 @@ def is_lacking(state: State, slot: int, known: Records, i: int) -> bool:
 
 
 @jit_in_place
-def lacks(state: State, slot: int, known: Records, i: int, mode: int) -> float:
-    """Nats that a unit does not show what is due; 0 when it does."""
+def lacks(state: State, slot: int, known: Records, i: int, left: float) -> float:
+    """Nats that a unit does not show what is due; 0 when it does. left: units to take off the counts."""
     if not is_lacking(state, slot, known, i):
         return 0.0
-    left_out = 1.0 if mode & LEAVE_OUT else 0.0
-    lacking, units = max(0.0, known.due_lacking[i] - left_out), max(0.0, known.built - left_out)
+    lacking, units = max(0.0, known.due_lacking[i] - left), max(0.0, known.built - left)
     return max(0.0, nats_of_share(lacking, units))
 
 
@@ -124,17 +142,17 @@ def _pair_key(known: Records, i: int) -> np.uint64:
 
 
 @jit_in_place
-def lacks_too(state: State, known: Records, i: int, nats: float, mode: int) -> float:
+def lacks_too(state: State, known: Records, i: int, nats: float, left: float) -> float:
     """Nats that a unit lacks what is due, as it lacks what is due before it: units often lack both.
 
-    nats: that any unit lacks it; taken as what one more unit has shown (a Dirichlet prior of weight 1).
+    nats: that any unit lacks it; taken as what one more unit has shown (a Dirichlet prior of weight 1). left:
+    units to take off the counts.
     """
     pair = known_slot(state.shares, _pair_key(known, i), state.clock[0])
-    left_out = 1.0 if mode & LEAVE_OUT else 0.0
     both = before = 0.0
     if pair >= 0:
-        both = max(0.0, state.shares[pair].n - left_out)
-        before = max(0.0, state.shares[pair].early - left_out)
+        both = max(0.0, state.shares[pair].n - left)
+        before = max(0.0, state.shares[pair].early - left)
     return -log((both + exp(-nats)) / (before + 1.0))
 
 
@@ -185,16 +203,24 @@ def learn_unit(state: State, slot: int, suspicious: bool, may_settle: bool) -> N
 
 
 @jit_in_place
-def _learn(state: State, slot: int, kind: np.uint64, suspicious: bool, may_settle: bool) -> None:
-    """What a unit has shown since it was learnt last, as what units of a kind show."""
-    entity, clock = state.entities[slot], state.clock[0]
-    where, fresh = slot_of(state.kinds, kind, clock)
+def make_kind(state: State, kind: np.uint64, now: float) -> int:
+    """Slot of a kind of units, of which nothing is known yet if it is new."""
+    where, fresh = slot_of(state.kinds, kind, state.clock[0])
     known = state.kinds[where]
     if fresh:
         known.ended = known.units = known.built = 0.0
         known.due = known.settled = known.judged = known.certain = 0
-        known.since = entity.last
+        known.since = now
         known.gaps[:] = 0
+    return where
+
+
+@jit_in_place
+def _learn(state: State, slot: int, kind: np.uint64, suspicious: bool, may_settle: bool) -> None:
+    """What a unit has shown since it was learnt last, as what units of a kind show."""
+    entity = state.entities[slot]
+    where = make_kind(state, kind, entity.last)
+    known = state.kinds[where]
     apart = is_apart(state, entity, kind, suspicious)
     first = entity.episode == 0
     if first:
@@ -205,16 +231,15 @@ def _learn(state: State, slot: int, kind: np.uint64, suspicious: bool, may_settl
     node = int(entity.nodes)
     while node != 0:
         row = state.nodes[node]
-        times = int(row.learnt) + 1
-        if times == 1 and row.times > 0:
+        if row.learnt == 0 and row.times > 0:
             _learn_words(state, known, row.item, entity, apart)
+        times = count_after(row.learnt)
         while times <= row.times:
-            if times == 1 or last_count(times) > 0:
-                share = _learn_share(state, known, row.item, times, entity, apart)
-                if first and not apart and times <= DUE_TIMES:
-                    share.early += 1.0
-                    _learn_time(share.ages, row.ages[times - 1])
-            times = times + 1 if times < 8 else 16 if times == 8 else 2 * times
+            share = learn_share(state, known, row.item, times, entity, apart)
+            if first and not apart and times <= DUE_TIMES:
+                share.early += 1.0
+                _learn_time(share.ages, row.ages[times - 1])
+            times = count_after(times)
         node = int(row.in_unit)
     if known.settled == 0 and known.units >= USUAL_UNITS and known.units >= 1.1 * known.built:
         build(state, where)
@@ -230,11 +255,11 @@ def _learn_words(state: State, known: Records, template: np.uint64, entity: Reco
         word = state.templates[where].words[i]
         if word == 0:
             break
-        _learn_share(state, known, mix(word, TAG_WORD), 0, entity, apart)
+        learn_share(state, known, mix(word, TAG_WORD), 0, entity, apart)
 
 
 @jit_in_place
-def _learn_share(
+def learn_share(
     state: State, known: Records, item: np.uint64, times: int, entity: Records, apart: bool
 ) -> Records:
     """Count a unit, once, among those that show something."""
@@ -265,7 +290,7 @@ def _learn_share(
 
 
 @jit_in_place
-def learn_lacks(state: State, slot: int, mode: int) -> None:
+def learn_lacks(state: State, slot: int) -> None:
     """What a unit lacks of what is due in a settled kind."""
     entity = state.entities[slot]
     kind = known_slot(state.kinds, entity.kind, state.clock[0])
@@ -273,7 +298,7 @@ def learn_lacks(state: State, slot: int, mode: int) -> None:
         return
     known = state.kinds[kind]
     for i in range(known.due):
-        _learn_lack(known, i, lacks(state, slot, known, i, mode) > 0.0, entity.last)
+        _learn_lack(known, i, lacks(state, slot, known, i, 0.0) > 0.0, entity.last)
 
 
 @jit_in_place

@@ -18,7 +18,7 @@ TEMPLATE_WORDS: Final = 12  # of a template, as many as the miner finds
 AGE_BINS: Final = 32  # of the ages at which units show something; models/context/reference.py
 DUE_TIMES: Final = 3  # occurrences of a template in a unit that each have a deadline
 DUE_ITEMS: Final = 512  # deadlines of a kind of units
-EVIDENCE: Final = 4  # kinds of evidence of a unit, after which stands what its highest row says
+EVIDENCE: Final = 5  # kinds of evidence of a unit, after which stands what its highest row says
 SOURCE_EVIDENCE: Final = 2  # kinds of evidence of a source over a minute, and its highest row, likewise
 MINUTES: Final = 64  # of a source, whose evidence says what is usual
 RECENT_UNITS: Final = 512  # of a kind, whose evidence says what is usual
@@ -36,6 +36,7 @@ TAG_RATE: Final = np.uint64(0x1D8E4E27C47D124F)
 TAG_KIND: Final = np.uint64(0x589965CC75374CC3)
 TAG_END: Final = np.uint64(0xA24BAED4963EE407)
 TAG_PAIR: Final = np.uint64(0xD6E8FEB86659FD93)
+TAG_FAULT: Final = np.uint64(0xE0B34AA1C56D0F27)
 
 Records: TypeAlias = Any  # structured arrays and their records, whose fields no type checker sees
 
@@ -88,7 +89,7 @@ KIND: Final = np.dtype([
 ENTITY: Final = np.dtype([
     *_SLOT, ("first", "f8"), ("last", "f8"), ("episode", "i8"), ("waiting", "i8"), ("severity", "i8"),
     ("first_template", "u8"), ("previous", "u8"), ("source", "u8"), ("path", "u8"),
-    ("serial", "i8"), ("kind", "u8"), ("judged", "i8"), ("nodes", "i4"), ("items", "i4"), ("lossy", "i8"),
+    ("serial", "i8"), ("kind", "u8"), ("judged", "i8"), ("faulty", "i8"), ("faults", "f8"), ("nodes", "i4"), ("items", "i4"), ("lossy", "i8"),
     ("evidence", "f8", (EVIDENCE + 1,)), ("shown", "f8"),
     ("due", "f8"), ("timer", "i4"), ("checked", "f8"), ("step", "f8"), ("step_nats", "f8"), ("steps", "f8"),
     ("longest", "f8"), ("quiet_at", "f8"), ("looked", "f8"),

@@ -18,7 +18,7 @@ from models.context.reference import SETTLED_UNITS, USUAL_UNITS
 from models.context.tables import EVIDENCE, RECENT_UNITS, TAG_ALL, Records, State, known_slot
 from models.jit import jit, jit_in_place
 
-NEW, OVERDUE, REPEATS, ENDING, LINE = range(EVIDENCE + 1)
+NEW, OVERDUE, REPEATS, ENDING, KNOWN, LINE = range(EVIDENCE + 1)
 CERTAIN_UNITS: Final = 250  # of a kind, where a share TAIL of them says nothing: fewer leave it to chance
 TAIL: Final = 0.1  # share of the units that training has seen which may be faulty, and say nothing
 SUSPICION: Final = 7.0  # nats of evidence that make a unit suspicious: about one normal unit in a thousand

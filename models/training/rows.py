@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.bundle import Arrays
 from models.context.context import PRODUCTION, Context, Names, Rows
 from models.context.kernel import EVENT, SILENCE, SOURCE
-from models.context.reference import CALIBRATE, LEARN, LEAVE_OUT, PAIRS
+from models.context.reference import CALIBRATE, FAULTS, LEARN, LEAVE_OUT, PAIRS
 from models.context.templates import TemplateMiner, find_merges, mask
 from models.heads.calibration import MOST_SUSPECTED
 from models.labels import Labels
@@ -90,10 +90,12 @@ def build(
     merges = find_merges({mask(message) for message in events.message})
     timeout = entity_timeout(events)
 
-    def fresh(mode: int) -> Context:
-        return Context(TemplateMiner(merges), timeout, mode)
+    faulty = [] if labels is None else [entity for entity, verdict in labels.entities.items() if verdict]
 
-    reference = None if options.cold else _reference(fresh, _without_faults(events, labels), progress)
+    def fresh(mode: int) -> Context:
+        return Context(TemplateMiner(merges), timeout, mode, faulty=faulty)
+
+    reference = None if options.cold else _reference(fresh, events, labels, progress)
     context = _judging(fresh, reference)
     names, rows = _features(context, events, "features", progress)
     x, trigger, has_entity, time = _stacked(rows)
@@ -129,26 +131,42 @@ def build(
     )  # fmt: skip
 
 
-def _without_faults(events: EventBatch, labels: Labels | None) -> EventBatch:
-    """The events but for those of units that the labels call faulty: the others say what is usual."""
-    if labels is None:
-        return events
-    kept = [
-        not (labels.at_fault(source, time) or labels.entities.get(entity, False))
-        for source, entity, time in zip(events.source, events.entity, events.time, strict=True)
-    ]
+def _only(events: EventBatch, kept: list[bool]) -> EventBatch:
     return EventBatch(*(list(compress(getattr(events, name), kept)) for name in EventBatch.__slots__))
 
 
-def _reference(fresh: Callable[[int], Context], events: EventBatch, progress: Progress) -> Arrays:
-    """What the units of the events say is usual, and then what evidence is usual when each is left out."""
+def _without_faults(events: EventBatch, labels: Labels) -> EventBatch:
+    """The events but for those of units that the labels call faulty: the others say what is usual."""
+    units = zip(events.source, events.entity, events.time, strict=True)
+    return _only(
+        events,
+        [
+            not (labels.at_fault(source, t) or labels.entities.get(entity, False))
+            for source, entity, t in units
+        ],
+    )
+
+
+def _reference(
+    fresh: Callable[[int], Context], events: EventBatch, labels: Labels | None, progress: Progress
+) -> Arrays:
+    """What the units of the events say is usual, and how units look that labels call faulty; then what evidence
+    is usual when each is left out.
+    """
+    faults = EventBatch()
+    if labels is not None:
+        faults = _only(events, [labels.entities.get(entity, False) for entity in events.entity])
+        events = _without_faults(events, labels)
     learning = fresh(LEARN)
     _features(learning, events, "units", progress)
     pairing = fresh(PAIRS)
     pairing.refer_to(learning.reference())
     _features(pairing, events, "what they lack", progress)
+    recognising = fresh(FAULTS)
+    recognising.refer_to(pairing.reference())
+    _features(recognising, faults, "known faults", progress)
     calibrating = fresh(CALIBRATE | LEAVE_OUT)
-    calibrating.refer_to(pairing.reference())
+    calibrating.refer_to(recognising.reference())
     _features(calibrating, events, "evidence", progress)
     return calibrating.reference()
 
