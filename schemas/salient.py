@@ -49,8 +49,8 @@ class Reason(BaseModel):
     kind: Annotated[
         ReasonKind,
         Field(
-            description="Shown first, not shown by its deadline, shown so often, ended after this, or shown or "
-            "lacked as by entities that labels call faulty."
+            description="Shown first, not shown by its deadline, shown so often, ended after this, or shown "
+            "or lacked as by entities that labels call faulty."
         ),
     ]
     template: Annotated[str, Field(max_length=TEMPLATE_CHARS, description="Of the message, cut.")]
@@ -60,7 +60,7 @@ class Reason(BaseModel):
         Field(
             ge=0.0,
             le=1.0,
-            description="Share of such entities that show as much; for what is known the share of faulty ones.",
+            description="Of such entities those that show as much; of kind known: of those the faulty ones.",
         ),
     ]
     age: Annotated[
@@ -74,7 +74,9 @@ class Reason(BaseModel):
         if self.kind == "overdue":
             return f"lacks “{self.template}”, which {share} show within {self.age:.3g} s"
         if self.kind == "known":
-            return f"is as known faults were in “{self.template}”: {self.share:.1%} of the entities so far like it were faulty"
+            return (
+                f"is as faulty ones were in “{self.template}”: {self.share:.1%} of those like it were faulty"
+            )
         if self.kind == "ending":
             return f"has ended after “{self.template}”, as {share} do, and lasted {self.age:.3g} s"
         often = " so often" if self.kind == "repeats" else ""

@@ -39,7 +39,7 @@ Arrays = dict[str, NDArray[np.generic]]
 class Rows:
     """n rows of features: the events in order, and between them those that time alone brought.
 
-    x (n, WIDTH) float32; trigger (n,) EVENT, ENTITY_END or SILENCE; event (n,) index into the batch of the
+    x (n, WIDTH) float32; trigger (n,); event (n,) index into the batch of the
     event itself or of the one whose time brought the row; time, watermark (n,) seconds; template, source (n,)
     uint64; severity (n,); of_entity (n,): whether it has an entity; names (n, NAME_BYTES) of the entity, for
     rows that are no event; line (n,): what the row says by itself, in nats beyond what is usual; scale (n,
@@ -108,13 +108,13 @@ class Context:
     ) -> None:
         """mode: what is learnt of units, by the bits that models/context/reference.py explains.
 
-        line: how what rows say by themselves is weighed, as far as that is known. faulty: entities that labels
-        call faulty, in training.
+        line: how what rows say by themselves is weighed, as far as that is known. faulty: entities that
+        labels call faulty, in training.
         """
         self.line = line
         self.miner = miner
         self.mode = mode
-        self._faulty = np.sort(self._entities(list(faulty))[0]) if faulty else np.zeros(0, np.uint64)
+        self._faulty = np.sort(self._entities(["", *faulty])[0])
         self.entity_timeout = entity_timeout
         self.state = _empty_state()
         self._known_sources: dict[str, int] = {}

@@ -55,6 +55,7 @@ FEATURES: Final = (
     ),
     Feature("source_rates", "frequency", "nats", "sum of how surprising the counts of its last minute are"),
     Feature("source_shifts", "parameter", "nats", "sum of z^2 / 2 of means of the last numbers in its slots"),
+    Feature("severe", "level", "nats", "-log p(FATAL | source), a priori one line in e^20"),
     Feature("source_silence", "silence", "nats", "-log p(gap this long) of the source"),
 )
 NAMES: Final = tuple(feature.name for feature in FEATURES)

@@ -8,7 +8,7 @@ is in models/context/evidence.py.
 Long because it is one loop over all features of an event.
 """
 
-from math import log, log1p
+from math import exp, log, log1p
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -48,6 +48,8 @@ RESTART_GAP: Final = 1800.0  # s without events after which rates start afresh
 RECENT: Final = 0.15  # weight of one event in the mean of the last ones
 QUIET_STREAM: Final = 60.0  # s without any event that do not count as a silence of each source
 SEVERITY_NATS: Final = 3.0  # what a step from INFO to WARN, ERROR or FATAL counts by itself
+SEVERE: Final = 20.0  # nats of a FATAL line, whatever the context; less as the source logs more of them:
+SEVERE_LINES: Final = 1000.0  # lines of a source that this prior is worth
 SILENCE_MIN_EVENTS: Final = 50.0
 SILENCE_FACTOR: Final = 4.0  # longest usual gaps of a source that make a silence
 
@@ -61,8 +63,9 @@ WAITING, ENDED = 1, 2  # states of an entity in the ring
 (
     F_TEMPLATE_SOURCE, F_TEMPLATE, F_AGE, F_WORD, F_ENTITY_TRANSITION, F_SOURCE_TRANSITION, F_GAP,
     F_PATH, F_DURATION, F_SEVERITY, F_SEVERITY_SOURCE, F_PARAMETER, F_PARAMETER_NEW,
-    F_NEW, F_OVERDUE, F_REPEATS, F_ENDING, F_KNOWN, F_RATES, F_SHIFTS, F_SILENCE,
-) = range(21)  # fmt: skip
+    F_NEW, F_OVERDUE, F_REPEATS, F_ENDING, F_KNOWN, F_RATES, F_SHIFTS, F_SEVERE,
+    F_SILENCE,
+) = range(22)  # fmt: skip
 
 
 class Input(NamedTuple):
@@ -415,9 +418,21 @@ def _source_slot(state: State, key: np.uint64, now: float) -> int:
         source.evidence[:] = 0.0
         source.peak[:] = 0.0
         source.peak[sources.LINE] = sources.NO_LINE
-        source.shown = source.minute = source.suspected = 0.0
+        source.errors = source.shown = source.minute = source.suspected = 0.0
         source.last = source.weighed = now
     return slot
+
+
+@jit_in_place
+def _severe(counts: Records, moments: Records, clock: Records, severities: np.uint64) -> float:
+    """-log of the share of FATAL lines in a source, given the context of its severities, before this one.
+
+    With a Beta prior worth SEVERE_LINES lines: it needs no history, and history tells against it.
+    """
+    seen = known_slot(counts, mix(severities, np.uint64(4)), clock)
+    fatal = counts[seen].n if seen >= 0 else 0.0
+    lines = _moment(moments, severities, clock).n
+    return -log((fatal + SEVERE_LINES * exp(-SEVERE)) / (lines + SEVERE_LINES))
 
 
 @jit_in_place
@@ -439,6 +454,8 @@ def _source_features(
     source.events += 1.0
     source.last = max(now, source.last)
     rank = 0 if severity < 13 else 1 if severity < 17 else 2 if severity < 21 else 3
+    if rank == 3:
+        x[F_SEVERE] = _severe(counts, moments, clock, mix(key, TAG_SEVERITY))
     x[F_SEVERITY] = SEVERITY_NATS * rank
     x[F_SEVERITY_SOURCE] = _surprise(counts, moments, clock, mix(key, TAG_SEVERITY), np.uint64(rank + 1))
     sources.advance(source, now, line_known)

@@ -55,15 +55,9 @@ def _share_key(kind: np.uint64, item: np.uint64, times: int) -> np.uint64:
 
 
 @jit_in_place
-def _share(state: State, kind: np.uint64, item: np.uint64, times: int) -> int:
-    """Slot of what units of a kind show so many times, -1 for unknown."""
-    return known_slot(state.shares, _share_key(kind, item, times), state.clock[0])
-
-
-@jit_in_place
 def shown_by(state: State, kind: np.uint64, item: np.uint64, times: int, left_out: float) -> float:
     """How many units of a kind have shown something, but for the one left out."""
-    slot = _share(state, kind, item, times)
+    slot = known_slot(state.shares, _share_key(kind, item, times), state.clock[0])
     if slot < 0:
         return 0.0
     n: float = max(0.0, state.shares[slot].n - left_out)

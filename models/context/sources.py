@@ -6,6 +6,7 @@ up:
 - rates: over its templates, its errors, and all of its events, how surprising it is that there were so many
   in the last minute, given those of the hour before: half the deviance of a negative binomial count
   (McCullagh & Nelder, Generalized Linear Models, 1989), as log lines come in clumps;
+  A burst of errors needs no history: until it is known how many are usual, they count by USUAL_ERRORS;
 - shifts: over the slots of measured numbers, z^2 / 2 of the mean of the last values.
 
 As with units, what is usual is learnt from the source's own last minutes, and nats are counted beyond that. A
@@ -22,7 +23,16 @@ from numpy.typing import NDArray
 from models.context.evidence import STEP
 from models.context.line import LEAST_SPREAD, Line, nats, weighed
 from models.context.reference import DAY
-from models.context.tables import MINUTES, SOURCE_EVIDENCE, TAG_RATE, Records, State, mix, slot_of
+from models.context.tables import (
+    MINUTES,
+    SOURCE_EVIDENCE,
+    TAG_RATE,
+    TAG_SEVERITY,
+    Records,
+    State,
+    mix,
+    slot_of,
+)
 from models.context.usual import SUSPICION, cover
 from models.jit import jit, jit_in_place
 
@@ -31,6 +41,7 @@ SHORT: Final = 60.0  # s, the while over which a source is judged
 LONG: Final = 3600.0  # s, what that is compared with
 CLUMPING: Final = 10.0  # of counts: their rate varies by about 1 / sqrt(CLUMPING) of itself
 LEAST_MINUTES: Final = 5  # of a source, with events, that say what is usual at all
+USUAL_ERRORS: Final = 5.0  # a minute, of a source that has yet to show how many are usual
 KNOWN_MINUTES: Final = 60  # after which suspicious ones are learnt apart
 NO_LINE: Final = -1e18  # what the highest of no rows says; tables hold finite numbers
 STEP_SHARE: Final = 0.25  # by which evidence grows before it is shown again: a burst grows with each event
@@ -53,6 +64,7 @@ def advance(source: Records, now: float, line_known: bool) -> None:
     source.weighed = max(now, source.weighed)
     for k in range(SOURCE_EVIDENCE):
         source.evidence[k] *= exp(-passed / SHORT)
+    source.errors *= exp(-passed / SHORT)
     minute = source.weighed // SHORT
     if minute == source.minute:
         return
@@ -119,9 +131,9 @@ def _suspicion(source: Records, evidence: Records) -> float:
 
 @jit_in_place
 def calibrated(source: Records, evidence: Records, k: int) -> float:
-    """Evidence beyond what is usual of the source, in nats; 0 while nothing is known to be usual."""
+    """Evidence beyond what is usual of the source, in nats; of its errors alone until something is usual."""
     if source.minutes < LEAST_MINUTES:
-        return 0.0
+        return source.errors if k == RATES else 0.0
     beyond: float = max(0.0, (evidence[k] - source.centre[k]) / source.spread[k])
     return beyond
 
@@ -167,6 +179,8 @@ def count(state: State, source: Records, item: np.uint64) -> None:
     row.short += 1.0
     surprise = surprise_of_count(row.short, expected)
     _contribute(source, row, RATES, surprise, passed)
+    if item == TAG_SEVERITY:
+        source.errors = surprise_of_count(row.short, USUAL_ERRORS)
     if not _apart(source, surprise):
         row.long += 1.0
 

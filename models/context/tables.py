@@ -51,11 +51,13 @@ TEMPLATE: Final = np.dtype([
     *_SLOT, ("first_seen", "f8"), ("occurrences", "f8"), ("ends", "f8"),
     ("words", "u8", (TEMPLATE_WORDS,)),
 ])  # fmt: skip
-# weighed: up to when evidence has faded; minute: the one that peak is of; suspected: since when; recent: the
-# peaks of the last minutes, of `lines` of which the highest row is known
+# errors: how surprising those of the last minute are in themselves; weighed: up to when evidence has faded;
+# minute: the one that peak is of; suspected: since when; recent: the peaks of the last minutes, of `lines` of
+# which the highest row is known
 SOURCE: Final = np.dtype([
     *_SLOT, ("previous", "u8"), ("events", "f8"), ("last", "f8"), ("longest_gap", "f8"), ("silent", "f8"),
-    ("evidence", "f8", (SOURCE_EVIDENCE,)), ("shown", "f8"), ("weighed", "f8"), ("minute", "f8"),
+    ("evidence", "f8", (SOURCE_EVIDENCE,)), ("errors", "f8"), ("shown", "f8"), ("weighed", "f8"),
+    ("minute", "f8"),
     ("peak", "f8", (SOURCE_EVIDENCE + 1,)), ("suspected", "f8"), ("minutes", "i8"), ("lines", "i8"),
     ("recent", "f4", (MINUTES, SOURCE_EVIDENCE + 1)), ("centre", "f8", (SOURCE_EVIDENCE + 1,)),
     ("spread", "f8", (SOURCE_EVIDENCE + 1,)),
@@ -89,7 +91,8 @@ KIND: Final = np.dtype([
 ENTITY: Final = np.dtype([
     *_SLOT, ("first", "f8"), ("last", "f8"), ("episode", "i8"), ("waiting", "i8"), ("severity", "i8"),
     ("first_template", "u8"), ("previous", "u8"), ("source", "u8"), ("path", "u8"),
-    ("serial", "i8"), ("kind", "u8"), ("judged", "i8"), ("faulty", "i8"), ("faults", "f8"), ("nodes", "i4"), ("items", "i4"), ("lossy", "i8"),
+    ("serial", "i8"), ("kind", "u8"), ("judged", "i8"), ("faulty", "i8"), ("faults", "f8"),
+    ("nodes", "i4"), ("items", "i4"), ("lossy", "i8"),
     ("evidence", "f8", (EVIDENCE + 1,)), ("shown", "f8"),
     ("due", "f8"), ("timer", "i4"), ("checked", "f8"), ("step", "f8"), ("step_nats", "f8"), ("steps", "f8"),
     ("longest", "f8"), ("quiet_at", "f8"), ("looked", "f8"),

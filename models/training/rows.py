@@ -150,8 +150,8 @@ def _without_faults(events: EventBatch, labels: Labels) -> EventBatch:
 def _reference(
     fresh: Callable[[int], Context], events: EventBatch, labels: Labels | None, progress: Progress
 ) -> Arrays:
-    """What the units of the events say is usual, and how units look that labels call faulty; then what evidence
-    is usual when each is left out.
+    """What the units of the events say is usual, and how those look that labels call faulty; then what
+    evidence is usual when each is left out.
     """
     faults = EventBatch()
     if labels is not None:
