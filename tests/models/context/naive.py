@@ -128,6 +128,7 @@ class Evidence:
         self.rates: dict[Hashable, Rate] = {}
         self.peak = {"source_rates": 0.0, "source_shifts": 0.0}
         self.peaks: dict[str, list[float]] = {"source_rates": [], "source_shifts": []}
+        self.errors = (0.0, now)  # how surprising those of the last minute are if five are usual, when
         self.shown = 0.0
         self.suspected = 0.0  # since when
         self.outdated = 0
@@ -138,10 +139,11 @@ class Evidence:
         )
 
     def beyond(self, kind: str, value: float) -> float:
-        """Nats beyond what was usual in the last 64 minutes, of five or more."""
+        """Nats beyond what was usual in the last 64 minutes, of five or more; else of errors alone."""
         peaks = self.peaks[kind]
         if len(peaks) < 5:
-            return 0.0
+            nats, when = self.errors
+            return nats * exp(-(self.now - when) / MINUTE) if kind == "source_rates" else 0.0
         centre, spread = usual_of(peaks[-64:])
         return max(0.0, (value - centre) / spread)
 
@@ -183,6 +185,8 @@ class Evidence:
         rate.times.append(self.now)
         nats = surprise_of_count(rate.count(self.now), expected)
         self.added[item] = ("source_rates", nats, self.now)
+        if item == "error":
+            self.errors = surprise_of_count(rate.count(self.now), 5.0), self.now
         under_suspicion = (
             len(self.peaks["source_rates"]) >= 60
             and self.total(self.values()) >= 7.0
@@ -311,7 +315,9 @@ class Context:
     def source_features(self, name: str, template: str, severity: int, now: float) -> dict[str, float]:
         source = self.sources.setdefault(name, Source(now, Evidence(now)))
         rank = (severity >= 13) + (severity >= 17) + (severity >= 21)  # INFO or less, WARN, ERROR, FATAL
+        fatal, lines = self.surprise["severity", name].seen[3], self.surprise["severity", name].seen.total()
         x = {
+            "severe": -log((fatal + 1000.0 * exp(-20.0)) / (lines + 1000.0)) if rank == 3 else 0.0,
             "template_in_source": self.surprise["source", name](template),
             "severity_rank": 3.0 * rank,
             "severity_in_source": self.surprise["severity", name](rank),

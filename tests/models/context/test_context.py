@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
+from math import log
 
 import numpy as np
 import pytest
@@ -271,6 +272,28 @@ def test_levels() -> None:
     assert values(rows, "severity_rank", EVENT).tolist()[-3:] == [0.0, 6.0, 9.0]
     assert values(rows, "severity_in_source", EVENT)[-2] > 4.0
     assert values(rows, "severity_in_source", EVENT)[-3] < 0.1
+
+
+def test_a_fatal_line_is_severe_in_itself_as_far_as_its_source_logs_few() -> None:
+    """By a prior of one line in e^20, worth a thousand lines."""
+    first, second = values(run([event(START + i, severity=21) for i in range(2)]), "severe")
+    assert first == pytest.approx(20.0)
+    assert second == pytest.approx(log(1001.0 / 1.0), rel=1e-5)
+    rows = run([*steady(500), event(START + 500.0, severity=21), event(START + 501.0, severity=17)])
+    fatal, error = values(rows, "severe", EVENT)[-2:]
+    assert fatal == pytest.approx(20.0 + log(1.5), rel=1e-5)
+    assert error == 0.0
+
+
+def test_a_burst_of_errors_needs_no_history() -> None:
+    """More than five a minute are unusual of a source that nobody knows; one of other lines is not."""
+    burst = [event(START + 0.5 * i, severity=17) for i in range(40)]
+    rows = run(burst)
+    expected = 40.0 * log(8.0) - 50.0 * log(50.0 / 15.0)  # if none of them faded
+    assert 0.6 * expected < values(rows, "source_rates").max() < expected
+    assert rows.time[np.argmax(values(rows, "source_rates") > 7.0)] <= START + 15.0
+    assert not values(run([(*row[:1], 9, *row[2:]) for row in burst]), "source_rates").any()
+    assert not values(run([event(START + 20.0 * i, severity=17) for i in range(12)]), "source_rates").any()
 
 
 @pytest.mark.parametrize("entity", ["", "r{}"])

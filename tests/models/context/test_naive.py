@@ -23,7 +23,7 @@ from tests.models.context import naive
 START = 1.7e9
 TRIGGERS = ("event", "end", "silence", "overdue", "source")
 # what a row says by itself, and what it says of its source
-NAMES = (*FEATURES[: EVIDENCE_COLUMNS.start], "source_rates", "source_shifts", "source_silence")
+NAMES = (*FEATURES[: EVIDENCE_COLUMNS.start], "source_rates", "source_shifts", "severe", "source_silence")
 COLUMNS = [FEATURES.index(name) for name in NAMES]
 
 
