@@ -35,7 +35,7 @@ from models.training.prefilter import bag_loss, fit_prefilter
 from models.training.rows import TrainingRows
 
 HARDEST: Final = 100  # normal rows that teach the network at least, where hardly any passes the prefilter
-LEAST: Final = 2.0  # nats: what says less is not salient, whatever the budget
+LEAST: Final = 3.0  # nats: what says less is not salient, whatever the budget
 NEGATIVE_BATCH, BAG_BATCH = 192, 96  # rows, bags of one step of the network
 # Weight of the mean square of what the heads add to the prefilter's logit: large where only synthetic faults
 # teach them, since what is learnt from those is believed less than the prefilter's own sum of surprises.
