@@ -134,6 +134,7 @@ class Triage:
         index, template = int(rows.event[row]), int(rows.template[row])
         trigger = _TRIGGERS[rows.trigger[row]]
         is_event = trigger == Trigger.EVENT
+        before = _of_same_source(rows, row) if trigger == Trigger.SOURCE else 0
         text = self.context.miner.text(template)
         entity = events.entity[index] if is_event else rows.name(row)
         source = events.source[index] if is_event else self.context.source_name(int(rows.source[row]))
@@ -141,7 +142,7 @@ class Triage:
         return SalientEvent(
             id=event_id(
                 self.topic, self.partition, offset, record, self.bundle.digest, trigger,
-                "" if is_event else f"{source} {entity}",
+                "" if is_event else f"{source} {entity}" + (f" {before}" if before else ""),
             ),
             topic=self.topic, partition=self.partition, offset=offset, record=record,
             bundle=self.bundle.digest,
@@ -193,6 +194,13 @@ class Triage:
             bundle=self.bundle.digest,
             watermark=float(rows.watermark[row]),
         )
+
+
+def _of_same_source(rows: Rows, row: int) -> int:
+    """How many rows of its source as a whole, at the same event, come before a row: many may end at once."""
+    first = int(np.searchsorted(rows.event, rows.event[row]))
+    alike = rows.trigger[first:row] == rows.trigger[row]
+    return int((alike & (rows.source[first:row] == rows.source[row])).sum())
 
 
 class Evaluator:

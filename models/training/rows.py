@@ -162,11 +162,14 @@ def _reference(
     pairing = fresh(PAIRS)
     pairing.refer_to(learning.reference())
     _features(pairing, events, "what they lack", progress)
-    recognising = fresh(FAULTS)
-    recognising.refer_to(pairing.reference())
-    _features(recognising, faults, "known faults", progress)
+    reference = pairing.reference()
+    if len(faults):
+        recognising = fresh(FAULTS)
+        recognising.refer_to(reference)
+        _features(recognising, faults, "known faults", progress)
+        reference = recognising.reference()
     calibrating = fresh(CALIBRATE | LEAVE_OUT)
-    calibrating.refer_to(recognising.reference())
+    calibrating.refer_to(reference)
     _features(calibrating, events, "evidence", progress)
     return calibrating.reference()
 
