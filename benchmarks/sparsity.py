@@ -65,10 +65,10 @@ def run(replay: LabelledRows) -> dict[str, Any]:
     bundle, truth = replay.bundle, np.array(replay.truth)
     wires, is_open = InferenceGate(bundle.models, bundle.weights)(x)
     evaluator = Evaluator(bundle)
-    passed = np.asarray(logit >= bundle.manifest.prefilter_threshold)[:, None]
-    opened = np.where(is_open.any(axis=1)[:, None], is_open, True)
+    passed = np.greater_equal(logit, bundle.manifest.prefilter_threshold)
+    opened = is_open | ~is_open.any(axis=1, keepdims=True)
     precision, bounds = [], [np.nan, np.nan]
-    for wanted in (is_open & passed, opened):
+    for wanted in (is_open & passed[:, None], opened):
         scores = evaluator.score_arrays(wires, wanted, logit, [ALERTS_BY])[ALERTS_BY]
         best = scores[highest_of(unit, scores)]
         flagged = np.zeros(len(truth), bool)
@@ -106,7 +106,8 @@ def _main() -> None:
     found = run(replay)
     Console().print(
         f"{found['salient']:.2%} of {found['events']:,} events are salient, {found['circuits']:.2%} reach a "
-        f"circuit: average precision {found['sparse']:.4f} ({found['ap_low']:.3f} to {found['ap_high']:.3f}), "
+        f"circuit: average precision {found['sparse']:.4f} "
+        f"({found['ap_low']:.3f} to {found['ap_high']:.3f}), "
         f"{found['all']:.4f} if all did, so {found['lost']:+.4f} is lost"
     )
 
