@@ -1,6 +1,6 @@
 """What every surprise feature is, in plain Python: the definition that the compiled context has to meet.
 
-But for the evidence of units, which tests/models/context/test_evidence.py works out by hand.
+But for the evidence of units, which is in tests/models/context/naive_units.py.
 
 Long because it is all definitions, in one place.
 
@@ -106,16 +106,19 @@ def surprise_of_count(count: float, expected: float) -> float:
     return count * log(count / expected) - (count + 10.0) * log((count + 10.0) / (expected + 10.0))
 
 
-def usual_of(values: list[float]) -> tuple[float, float]:
+def usual_of(values: list[float], tail: float = 0.0) -> tuple[float, float]:
     """Median, and as much as makes a value rarer by a factor of e, for the furthest quarter of the values.
 
-    It is the least spread, of at least 1, by which no value is rarer than the share of those as high says.
+    It is the least spread, of at least 1, by which no value is rarer than the share of those as high says,
+    but for the share `tail` of them that is highest.
     """
-    ascending = sorted(values)
-    centre = ascending[len(values) // 2]
-    highest = ascending[::-1][: len(values) // 4]
-    shares = [(rank + 1.0) / (len(values) + 1.0) for rank in range(len(highest))]
-    return centre, max([1.0, *((v - centre) / log(0.5 / s) for v, s in zip(highest, shares, strict=True))])
+    descending = sorted(values, reverse=True)
+    centre = sorted(values)[len(values) // 2]
+    spread = 1.0
+    for higher in range(int(tail * len(values)), len(values) // 4):
+        share = (higher + 1.0) / (len(values) + 1.0)
+        spread = max(spread, (descending[higher] - centre) / log(0.5 / share))
+    return centre, spread
 
 
 class Evidence:

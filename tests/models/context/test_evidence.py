@@ -115,6 +115,22 @@ def test_repeats_count_against_the_units_that_repeat_as_often() -> None:
     np.testing.assert_allclose(found[events, 2], [0.0, 0.0, NEVER_OF_60, 0.0, 0.0], rtol=1e-5)
 
 
+def test_counts_that_units_reach_after_waking_are_learnt() -> None:
+    """All of ten units work nine times, fall idle, and go on to work seven times more: 16 is usual."""
+    woken = [
+        event(START + 2000.0 * i + 0.1 * j + (1000.0 if j > 9 else 0.0), step, f"r{i}")
+        for i in range(10)
+        for j, step in enumerate(["begin", *["work"] * 16])
+    ]
+    learning = Context(TemplateMiner(), 60.0, LEARN)
+    learning.update(EventBatch.of([*woken, event(START + 25_000.0, "tick")]))
+    context = certain(Context(TemplateMiner(), 60.0, 0), learning)
+    rows = [event(LATER + 0.1 * i, step, "odd") for i, step in enumerate(["begin", *["work"] * 16])]
+    _, found, mine = evidence(context, rows, "odd")
+    # Of 2, 3, ... 8 and 16 each says that all of ten did so, and the next one may not.
+    assert found[mine, 2].max() == pytest.approx(8 * -log(10.5 / 11.0), rel=1e-5)
+
+
 def test_a_fault_is_as_suspicious_the_hundredth_time() -> None:
     context, first = judge(PRODUCTION), 0.0
     for i in range(100):
