@@ -38,6 +38,12 @@ SALIENT = Counter("qualm_salient_total", "Salient events published", registry=RE
 # Open wires summed over salient events; divided by qualm_salient_total it is the mean size of a circuit.
 OPEN_WIRES = Counter("qualm_open_wires_total", "Open wires, summed over salient events", registry=REGISTRY)
 
+# Entities that triage forgot, as a whole or in part, for want of room, before they ended: they may have been
+# judged wrongly, because more were live at once than a partition holds, or because one showed too much.
+FORGOTTEN = Counter(
+    "qualm_forgotten_total", "Entities forgotten for want of room before they ended", registry=REGISTRY
+)
+
 # Circuits that were evaluated, by the device that ran them.
 CIRCUITS = Counter("qualm_circuits_total", "Circuits evaluated", ["device"], registry=REGISTRY)
 

@@ -56,6 +56,7 @@ class Totals:
     salient: int = 0
     circuits: int = 0
     open_wires: int = 0
+    forgotten: int = 0
     alerts: int = 0
     incidents: int = 0
     dead_letters: dict[str, int] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class Totals:
         self.rows += output.rows
         self.prefiltered += output.prefiltered
         self.open_wires += output.open_wires
+        self.forgotten += output.forgotten
         salient = output.salient
         self.salient += len(salient)
         self.circuits += sum(any(event.open_wires) for event in salient)
@@ -177,6 +179,7 @@ class Replay:
             "events": totals.events,
             "entities": len(totals.entities),
             "entities_exact": totals.entities.exact,
+            "entities_forgotten": totals.forgotten,
             "seconds": totals.seconds,
             "events_per_second": totals.events / totals.seconds if totals.seconds else None,
             "gate": {

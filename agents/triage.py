@@ -37,11 +37,13 @@ class TriageOutput:
     # Records that cannot be used, with their bytes.
     dead: list[DeadLetter] = field(default_factory=list)
     # Log events decoded; rows of features computed for them (and for ends of entities and silences); rows
-    # that the prefilter let through; open wires over the salient ones.
+    # that the prefilter let through; open wires over the salient ones; entities that lost something, before
+    # they ended, for want of room.
     events: int = 0
     rows: int = 0
     prefiltered: int = 0
     open_wires: int = 0
+    forgotten: int = 0
     # Event time that the partition has reached, Unix seconds; NaN before the first event that has a time.
     watermark: float = float("nan")
     # What the detector saw, for whoever holds it against labels.
@@ -60,6 +62,7 @@ class TriageOutput:
         self.rows += len(result.rows)
         self.prefiltered += result.prefiltered
         self.open_wires += result.open_wires
+        self.forgotten += result.forgotten
         self.watermark = result.watermark
 
 

@@ -175,3 +175,4 @@ def _count_triage(topic: str, output: TriageOutput) -> None:
     metrics.PREFILTERED.inc(output.prefiltered)
     metrics.SALIENT.inc(len(output.salient))
     metrics.OPEN_WIRES.inc(output.open_wires)
+    metrics.FORGOTTEN.inc(output.forgotten)

@@ -42,8 +42,9 @@ class TriageResult:
 
     messages: salient events for the circuit, and watermarks, in order; event_count: events of the input;
     prefiltered: rows past the prefilter; open_wires: their sum over salient events; watermark: event time
-    reached (s); rows: the feature rows (n,), of which time adds some, names: source and entity of each,
-    logits (n,): their prefilter scores, and salient_rows: which of them are salient.
+    reached (s); forgotten: entities that lost something for want of room; rows: the feature rows (n,), of
+    which time adds some, names: source and entity of each, logits (n,): their prefilter scores, and
+    salient_rows: which of them are salient.
     """
 
     messages: list[SalientMessage]
@@ -51,6 +52,7 @@ class TriageResult:
     prefiltered: int
     open_wires: int
     watermark: float
+    forgotten: int
     rows: Rows
     names: Callable[[], Names]
     logits: NDArray[np.float64]
@@ -90,6 +92,7 @@ class Triage:
 
         Raises ValueError for features that give no finite score.
         """
+        forgotten_before = self.context.forgotten
         rows = self.context.update(events)
         logits = prefilter.logit(rows.x, rows.line)
         if not np.isfinite(logits).all():
@@ -105,6 +108,7 @@ class Triage:
         return TriageResult(
             self._with_marks(rows, chosen, salient),
             len(events), len(kept), int(is_open[passed].sum()), self.context.watermark,
+            self.context.forgotten - forgotten_before,
             rows, lambda: self.context.names(events, rows), logits, chosen,
         )  # fmt: skip
 

@@ -16,7 +16,7 @@ from models.context.tables import NAME_BYTES, State
 from models.context.templates import TemplateMiner, template_id
 from schemas.events import EventBatch
 
-# Slots of each table, chosen so that a partition takes about 32 MB.
+# Slots of each table, chosen so that a partition takes less than 40 MB.
 COUNTS, MOMENTS, TEMPLATES, SOURCES, ENTITIES = 1 << 17, 1 << 16, 1 << 12, 1 << 10, 1 << 14
 RATES, SHARES, KINDS, NODES, BUCKETS = 1 << 15, 1 << 16, 1 << 6, 1 << 17, 1 << 16
 PRODUCTION: Final = reference.LEARN | reference.CALIBRATE | reference.PAIRS
@@ -96,7 +96,10 @@ def _empty_state() -> State:
 
 
 class Context:
-    """State of one input partition, bounded in memory; a pure function of the events seen, in their order."""
+    """State of one input partition; a pure function of the events seen, in their order.
+
+    Its tables take the same memory whatever the stream; names of templates and sources come on top.
+    """
 
     def __init__(
         self,
@@ -125,6 +128,11 @@ class Context:
     def watermark(self) -> float:
         """Highest event time seen (s); NaN before the first event."""
         return float(self.state.clock["watermark"][0])
+
+    @property
+    def forgotten(self) -> int:
+        """Entities that lost all or part of what they had shown, for want of room, before they ended."""
+        return int(self.state.clock["forgotten"][0])
 
     def source_name(self, key: int) -> str:
         """Name of a source whose hash a row holds; empty when it was not seen since the start."""
@@ -309,7 +317,7 @@ class Context:
         ring = np.concatenate(([ENTITIES], slots, [ENTITIES])).astype(np.int32)
         self.state.newer[ring[:-1]] = ring[1:]
         self.state.older[ring[1:]] = ring[:-1]
-        waiting = self.state.entities["waiting"][slots.astype(np.intp)] == kernel.WAITING
+        waiting = self.state.entities["waiting"][slots.astype(np.intp)] == units.WAITING
         self.state.clock["next_end"] = slots[np.argmax(waiting)] if waiting.any() else ENTITIES
 
     def _make_nodes(self, records: NDArray[np.generic]) -> None:

@@ -57,7 +57,6 @@ EVENT, ENTITY_END, SILENCE, OVERDUE, SOURCE = (
     trigger.code
     for trigger in (Trigger.EVENT, Trigger.ENTITY_END, Trigger.SILENCE, Trigger.OVERDUE, Trigger.SOURCE)
 )
-WAITING, ENDED = 1, 2  # states of an entity in the ring
 
 # Columns of x, in the order of features.FEATURES.
 (
@@ -182,9 +181,7 @@ def _entity_slot(
     if fresh:
         entity = state.entities[slot]
         if entity.waiting != 0:
-            units.release(state, slot)
-            units.unlink(state, slot)
-            state.clock[0].forgotten += 1
+            units.forget(state, slot)
         entity.first = entity.last = now
         entity.episode = entity.severity = 0
         entity.previous = entity.path = 0
@@ -217,7 +214,7 @@ def _entity_features(
     if not fresh:
         after = mix(entity.previous, TAG_ENTITY_NEXT)
         x[F_ENTITY_TRANSITION] = _surprise(state.counts, state.moments, clock, after, template)
-        if entity.waiting == WAITING:  # a pause that already counted as an end is no gap within an episode
+        if entity.waiting == units.WAITING:  # a pause that counted as an end is no gap within an episode
             gap = log(max(0.0, now - entity.last) + 0.01)
             pair = mix(mix(entity.previous, template), TAG_GAP)
             x[F_GAP] = _robust_z(state.moments, clock, pair, gap, 0.5)
@@ -317,7 +314,7 @@ def _ends(state: State, out: Output, at: int, event: int, timeout: float, line: 
     slot = int(clock.next_end)
     while slot != head and state.entities[slot].last + timeout <= clock.watermark:
         entity = state.entities[slot]
-        entity.waiting = ENDED
+        entity.waiting = units.ENDED
         clock.next_end = state.newer[slot]
         _emit(out, at, ENTITY_END, event, entity.last + timeout, clock.watermark)
         _end_features(state, out, at, slot, line, mode)

@@ -1,7 +1,10 @@
 """What live units have shown, compiled: nodes in bounded memory, a ring of units by age, a heap of deadlines.
 
-A unit that takes more than its part of the nodes is lossy from then on; when there are none left, the unit
-that was quiet longest is forgotten as a whole. Both are counted.
+A unit that takes more than its part of the nodes is lossy from then on: its evidence stays, what it repeats
+goes on to count, but nothing more is new in it, nor overdue, nor is it learnt. When there are no nodes left,
+the unit that was quiet longest is forgotten as a whole, and for a new entity the least recently used of those
+that could have its slot. `clock.forgotten` counts units that lost something before they ended: to forget one
+that has ended, and was judged and learnt, is no loss.
 """
 
 from typing import Final
@@ -13,6 +16,7 @@ from models.jit import jit, jit_in_place
 
 NEVER: Final = 1e18  # s; tables hold finite numbers
 UNIT_SHARE: Final = 8  # a unit holds at most one of so many parts of all nodes
+WAITING, ENDED = 1, 2  # states of an entity in the ring
 
 
 @jit_in_place
@@ -35,8 +39,10 @@ def add_node(state: State, slot: int, item: np.uint64) -> int:
     """A new node of a unit; 0, and the unit is lossy from then on, when it holds too many."""
     clock, entity = state.clock[0], state.entities[slot]
     if entity.items >= len(state.nodes) // UNIT_SHARE:
+        if entity.lossy == 0:
+            clock.forgotten += 1
+            set_timer(state, slot, NEVER)  # what it lacks can not be told from what is not remembered
         entity.lossy += 1
-        clock.forgotten += 1
         return 0
     while clock.free_node == 0 and clock.next_node >= len(state.nodes) - 1:
         _forget_oldest(state)
@@ -85,13 +91,19 @@ def release(state: State, slot: int) -> None:
 @jit_in_place
 def _forget_oldest(state: State) -> None:
     """Make room: the unit that was quiet longest is forgotten as a whole, so that nothing false is said."""
-    clock = state.clock[0]
     slot = int(state.newer[len(state.newer) - 1])
-    release(state, slot)
-    unlink(state, slot)
+    forget(state, slot)
     state.entities[slot].key = GONE
     state.entities[slot].used = 0
-    clock.forgotten += 1
+
+
+@jit_in_place
+def forget(state: State, slot: int) -> None:
+    """Give up a unit that is in the ring; whose slot that is, the caller says."""
+    if state.entities[slot].waiting == WAITING:
+        state.clock[0].forgotten += 1
+    release(state, slot)
+    unlink(state, slot)
 
 
 @jit_in_place
@@ -117,7 +129,7 @@ def make_youngest(state: State, slot: int) -> None:
     state.older[slot] = youngest
     state.newer[slot] = head
     state.older[head] = slot
-    entity.waiting = 1
+    entity.waiting = WAITING
     if clock.next_end == head:
         clock.next_end = slot
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -132,6 +134,16 @@ def test_entities_are_counted_once_each(bundle: Bundle, logs: Path) -> None:
     assert metrics["events"] == len(lines)
     assert metrics["entities"] == len({line["trace_id"] for line in lines if line.get("trace_id")})
     assert metrics["entities_exact"] is True
+    assert metrics["entities_forgotten"] == 0
+
+
+def test_an_entity_that_is_remembered_in_part_is_counted(bundle: Bundle, tmp_path: Path) -> None:
+    """One of 17,576 lines, each a template of its own; 16,384 of them are remembered."""
+    path = tmp_path / "long.jsonl"
+    words = ("".join(letters) for letters in product(ascii_lowercase, repeat=3))
+    path.write_text("\n".join(json.dumps({"time": 1.7e9, "trace_id": "r", "msg": word}) for word in words))
+    _, metrics = replayed(bundle, path, None)
+    assert metrics["entities_forgotten"] == metrics["entities"] == 1
 
 
 def test_counting_entities_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

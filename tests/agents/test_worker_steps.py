@@ -325,6 +325,17 @@ def test_topics_are_read_as_the_bundle_was_trained(bundle: Bundle, benches: list
     assert bench.stored("logs.dlq") == []
 
 
+def test_entities_forgotten_for_want_of_room_are_counted(triage: Bench) -> None:
+    """Of 60,000 that are live at once, a partition holds 16,384."""
+    before = metrics.REGISTRY.get_sample_value("qualm_forgotten_total")
+    lines = [b'{"time": 1700000000, "trace_id": "r%d", "msg": "begin"}' % i for i in range(60_000)]
+    triage.triage(triage.batch("logs", 0, 0, lines))
+    after = metrics.REGISTRY.get_sample_value("qualm_forgotten_total")
+    assert before is not None
+    assert after is not None
+    assert after - before == 60_000 - 16_384
+
+
 def test_the_lag_is_what_is_left_behind_the_batch(triage: Bench, lines: list[bytes]) -> None:
     class Reaches:
         """A consumer that knows the end of one partition."""

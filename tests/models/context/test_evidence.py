@@ -156,35 +156,6 @@ def test_what_nearly_all_units_show_for_a_day_is_usual() -> None:
     assert totals[25] == 0.0  # 27 hours
 
 
-def test_a_unit_of_a_thousand_templates_is_remembered_whole() -> None:
-    steps = [
-        "begin",
-        *(
-            f"step {a}{b}"
-            for a in "abcdefghijklmnopqrst"
-            for b in "abcdefghijklmnopqrstuvwxyzäöüßéèêàâîôûçñøåæœðþłšžčřěůňďťĺŕ"
-        ),
-        "commit",
-    ]
-    context = judge(0)
-    _, found, mine = evidence(context, request("odd", LATER, *steps), "odd")
-    assert len(steps) > 1000
-    assert context.state.clock["forgotten"][0] == 0
-    # It lacks work for good, and its commit is late.
-    assert found[mine, 1].max() == pytest.approx(2 * NEVER_OF_60, rel=1e-5)
-
-
-def test_the_longest_quiet_units_are_forgotten_whole_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    context = judge(0)
-    short = context.state._replace(nodes=context.state.nodes[:100])
-    context.state = short
-    rows = [event(LATER + i * 0.001, "begin", f"u{i}") for i in range(300)]
-    told, found, _ = evidence(context, rows, "u0")
-    assert context.state.clock["forgotten"][0] >= 200
-    # Nothing is said of those forgotten.
-    assert 0 < len({told.name(i) for i in np.flatnonzero(found[:, 1]).tolist()}) <= 100
-
-
 def test_the_reasons_name_what_adds_most() -> None:
     """Two things new and two that lack, with the share of units that show them, and when."""
     rows = request("odd", LATER, "begin", "disk lost", "retry")
