@@ -8,8 +8,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.context import kernel, reference, tables, units, usual
+from models.context import dumps, kernel, reference, tables, units, usual
 from models.context.columns import attributes, short_name
+from models.context.dumps import Arrays
 from models.context.features import WIDTH
 from models.context.line import UNKNOWN, Line
 from models.context.tables import NAME_BYTES, State
@@ -32,7 +33,6 @@ _TIMES: Final = {
 
 
 Names = list[tuple[str, str]]
-Arrays = dict[str, NDArray[np.generic]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,14 +253,14 @@ class Context:
 
     def dump(self) -> Arrays:
         """What was learnt, without the live entities, as compact arrays for a bundle."""
-        return self._dump(_LEARNT)
+        return dumps.dump(self.state, _LEARNT)
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Start from what dump() wrote; times shift so that the stream goes on where training stopped.
 
         Raises ValueError when the arrays are not of this version's shapes.
         """
-        self._restore(_LEARNT, arrays)
+        dumps.restore(self.state, _LEARNT, arrays)
         clock = self.state.clock[0]
         for field in ("free_node", "next_node", "timers", "forgotten"):  # there are no live entities
             clock[field] = 0
@@ -273,17 +273,17 @@ class Context:
             reference.conclude(self.state)
         if self.mode & reference.CALIBRATE:
             usual.make_certain(self.state)
-        return self._dump(_REFERENCE)
+        return dumps.dump(self.state, _REFERENCE)
 
     def refer_to(self, reference: Mapping[str, NDArray[np.generic]]) -> None:
         """Judge units by what another context has learnt of units. Raises ValueError as `restore` does."""
         clock = self.state.clock.copy()
-        self._restore(_REFERENCE, reference)
+        dumps.restore(self.state, _REFERENCE, reference)
         self.state.clock[:] = clock
 
     def snapshot(self) -> tuple[Arrays, dict[str, Any]]:
         """All that later rows depend on, live entities too: arrays, and what is best written as JSON."""
-        arrays = self._dump((*_LEARNT, "entities", "rates"))
+        arrays = dumps.dump(self.state, (*_LEARNT, "entities", "rates"))
         arrays["ring"] = np.array(list(self._ring()), np.int32)
         used = int(self.state.clock["next_node"][0]) + 1
         arrays["nodes"] = self.state.nodes[:used].view(np.uint8).reshape(used, tables.NODE.itemsize).copy()
@@ -295,7 +295,7 @@ class Context:
 
         Raises ValueError or KeyError when it is not of this version's shapes.
         """
-        self._restore((*_LEARNT, "entities", "rates"), arrays)
+        dumps.restore(self.state, (*_LEARNT, "entities", "rates"), arrays)
         self._make_ring(arrays["ring"])
         self._make_nodes(arrays["nodes"])
         self.miner.remember({int(key): str(text) for key, text in rest["texts"].items()})
@@ -326,38 +326,9 @@ class Context:
             raise ValueError("the nodes of the entities are of another version")
         if not 0 < len(records) <= NODES or len(records) != self.state.clock["next_node"][0] + 1:
             raise ValueError("the nodes of the entities do not fit")
-        self.state.nodes[: len(records)] = _records("nodes", records, tables.NODE)
+        self.state.nodes[: len(records)] = dumps.as_records("nodes", records, tables.NODE)
         if not units.relink(self.state):
             raise ValueError("the nodes are not those of the entities")
-
-    def _dump(self, names: Sequence[str]) -> Arrays:
-        arrays: Arrays = {"clock": self.state.clock.view(np.uint8).copy()}
-        for name in names:
-            table = getattr(self.state, name)
-            slots = np.flatnonzero(table["key"])
-            arrays[f"{name}.slots"] = slots.astype(np.int32)
-            arrays[f"{name}.records"] = table[slots].view(np.uint8).reshape(len(slots), table.itemsize)
-        return arrays
-
-    def _restore(self, names: Sequence[str], arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        for name in names:
-            table = getattr(self.state, name)
-            slots, records = arrays.get(f"{name}.slots"), arrays.get(f"{name}.records")
-            if slots is None or records is None or slots.dtype != np.int32 or slots.ndim != 1:
-                raise ValueError(f"context table {name} is missing")
-            if records.dtype != np.uint8 or records.shape != (len(slots), table.itemsize):
-                raise ValueError(f"context table {name} is of another version")
-            if len(slots) and (slots.min() < 0 or slots.max() >= len(table)):
-                raise ValueError(f"context table {name} does not fit")
-            table[slots] = _records(name, records, table.dtype)
-        self.state.share_kinds[:] = self.state.shares["kind"]
-        clock = arrays.get("clock")
-        if clock is None or clock.dtype != np.uint8 or clock.shape != (tables.CLOCK.itemsize,):
-            raise ValueError("context clock is missing or of another version")
-        self.state.clock[:] = _records("clock", clock.reshape(1, -1), tables.CLOCK)
-        speakers = np.flatnonzero(self.state.sources["key"])
-        self.state.speakers[: len(speakers)] = speakers
-        self.state.clock["speakers"] = len(speakers)
 
     def _resume(self, time: float) -> None:
         if self._resumed_at is None or not isfinite(time):
@@ -375,24 +346,6 @@ class Context:
         # until they speak: who is not part of this stream is not silent in it
         self.state.sources["silent"] = 1.0
         self._resumed_at = None
-
-
-def _records(name: str, records: NDArray[np.generic], dtype: np.dtype[np.void]) -> NDArray[np.void]:
-    """Records from their bytes (n, itemsize). Raises ValueError for numbers that no stream gives."""
-    table = np.ascontiguousarray(records).view(dtype).reshape(-1)
-    for values in _numbers(table):
-        if not np.isfinite(values).all():
-            raise ValueError(f"context table {name} holds values that are no finite numbers")
-    return table
-
-
-def _numbers(table: NDArray[np.void]) -> Iterator[NDArray[np.floating]]:
-    for name in table.dtype.names or ():
-        column = table[name]
-        if column.dtype.names:
-            yield from _numbers(column)
-        elif np.issubdtype(column.dtype, np.floating):
-            yield column
 
 
 def _cut(events: EventBatch, start: int, stop: int | None = None) -> EventBatch:
