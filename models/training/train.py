@@ -35,7 +35,6 @@ from models.training.prefilter import bag_loss, fit_prefilter
 from models.training.rows import TrainingRows
 
 HARDEST: Final = 100  # normal rows that teach the network at least, where hardly any passes the prefilter
-LEAST: Final = 3.0  # nats: what says less is not salient, whatever the budget
 NEGATIVE_BATCH, BAG_BATCH = 192, 96  # rows, bags of one step of the network
 # Weight of the mean square of what the heads add to the prefilter's logit: large where only synthetic faults
 # teach them, since what is learnt from those is believed less than the prefilter's own sum of surprises.
@@ -50,7 +49,9 @@ def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> B
     line, believed = fit_prefilter(rows, rng, progress)
     said = of_rows(line, rows.x, rows.trigger, rows.of_entity[rows.unit])
     logit = prefilter.logit(rows.x, said)
-    threshold = max(LEAST, float(np.quantile(logit[rows.normal_fit], 1.0 - options.salience_budget)))
+    # however little normal rows say: what says less than this does not make a unit one of so few
+    least = -float(np.log(options.salience_budget))
+    threshold = max(least, float(np.quantile(logit[rows.normal_fit], 1.0 - options.salience_budget)))
     bags = rows.bags_fit
     said = of_rows(line, bags.x, bags.trigger, bags.of_entity)
     positives = highest_rows(bags, prefilter.logit(bags.x, said) - threshold)
