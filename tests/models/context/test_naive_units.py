@@ -243,7 +243,7 @@ def test_any_streams() -> None:
 def test_long_streams() -> None:
     seen: Counter[str] = Counter()
     habits = Habits(1, 1500, 5.0, 0.3, 30.0, odd=0.1, late=0.02, wake=0.03, change="some")
-    shorter = replace(habits, units=450)
-    for twin, rows in (*untrained(habits), *course(shorter, replace(shorter, seed=2, spacing=2000.0))):
+    later = replace(habits, units=450, seed=2, spacing=2000.0)
+    for twin, rows in (*untrained(habits), *course(replace(habits, units=1100), later)):
         seen.update(reached(twin, rows))
     assert all(seen[state] for state in LONG), seen
