@@ -18,6 +18,7 @@ from agents.records import RecordBatch
 from agents.triage import PartitionTriage, TriageOutput
 from models.bundle import Bundle
 from models.evaluation import Evaluation
+from models.evidence_history import WorstUnits
 from models.labels import Labels
 from models.options import EvaluateOptions
 from models.scores import PUBLISHED, EventScores, ScoreName
@@ -163,6 +164,8 @@ class Replay:
                 result.logits.tolist(),
                 prefilter.p_values(result.logits, np.array(entities) != "").tolist(),
                 salient.tolist(),
+                result.rows,
+                result.text,
             )
 
     def _score_salient(self, events: Sequence[SalientEvent], scores: EventScores) -> None:
@@ -171,6 +174,10 @@ class Replay:
     def unmatched_labels(self) -> str:
         """That labels match none of the events, and what may be meant; "" where all do, or there are none."""
         return self._figures.unmatched() if self._labelled else ""
+
+    def worst_units(self) -> WorstUnits:
+        """The worst misses and false alarms, with how their evidence grew; none without labels."""
+        return self._figures.worst_units()
 
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json."""

@@ -1,9 +1,12 @@
-"""The report of a replay as one HTML page without scripts or links: figures, ablation, alerts."""
+"""The report of a replay as one HTML page without scripts or links: figures, ablation, mistakes, alerts."""
 
 from collections.abc import Sequence
 from html import escape
 from typing import Any, Final
 
+from agents.printable import page_text as _text
+from agents.report_units import UNITS_STYLE, worst_units
+from models.evidence_history import WorstUnits
 from schemas.alert import Alert, rfc3339
 
 ALERTS: Final = 200
@@ -19,16 +22,6 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}code{font-size:.85e
 .t{white-space:nowrap}.s{overflow-wrap:anywhere;min-width:8rem}.wide{overflow-x:auto}.w{min-width:16rem}
 code{unicode-bidi:isolate}
 """
-
-
-def printable(text: str, most: int) -> str:
-    """Text of strangers, for a terminal or a page: without control characters, and cut to most letters."""
-    clean = "".join(letter if letter.isprintable() else " " for letter in text[: most + 1])
-    return clean if len(clean) <= most else clean[: most - 1] + "…"
-
-
-def _text(text: str, most: int = 200) -> str:
-    return escape(printable(text, most))
 
 
 def _number(value: Any, digits: int = 3) -> str:
@@ -122,13 +115,18 @@ def _alert_table(metrics: dict[str, Any], alerts: Sequence[Alert]) -> str:
     )
 
 
-def render(metrics: dict[str, Any], alerts: Sequence[Alert], title: str) -> str:
-    """The page, from metrics.json and the first alerts of incidents."""
+def render(
+    metrics: dict[str, Any], alerts: Sequence[Alert], worst: WorstUnits, threshold: float, title: str
+) -> str:
+    """The page, from metrics.json, the first alerts of incidents, and the worst mistakes; threshold: evidence
+    from which on a row is salient, nats.
+    """
     made_by = f"bundle {metrics['bundle'][:16]}, qualm {metrics['qualm']}, circuits on {metrics['device']}"
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{_text(title)}</title><style>{_STYLE}</style><h1>{_text(title)}</h1>{_tiles(metrics)}"
+        f"<title>{_text(title)}</title><style>{_STYLE}{UNITS_STYLE}</style><h1>{_text(title)}</h1>{_tiles(metrics)}"
         f"<h2>What each stage adds, per entity</h2>{_ablation(metrics)}"
+        f"{worst_units(worst, threshold) if metrics['entity']['n'] else ''}"
         f"<h2>Incidents</h2>{_alert_table(metrics, alerts)}<p><small>{_text(made_by)}</small></p></html>\n"
     )

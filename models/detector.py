@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from models.circuits.runner import CircuitRunner
 from models.context.context import Context, Names, Rows
 from models.context.features import WIDTH
 from models.context.templates import TemplateMiner
+from models.explanation import reasons
 from models.heads import prefilter
 from models.heads.density import DensityMatrices
 from models.heads.open_wires import open_wires
@@ -22,13 +23,12 @@ from models.int8.onnx_model import OnnxModel
 from models.options import EvaluateOptions
 from models.scores import PUBLISHED, EventScores, ScoreName
 from schemas.events import EventBatch
-from schemas.salient import EXAMPLE_CHARS, TEMPLATE_CHARS, Reason, ReasonKind, SalientEvent, Trigger, event_id
+from schemas.salient import EXAMPLE_CHARS, SalientEvent, Trigger, event_id
 from schemas.watermark import SalientMessage, Watermark
 
 MARK_EVERY: Final = 60.0  # s of event time between the notices that tell evaluate how far a partition is
 MARK_FOR: Final = 3600.0  # s after its last salient event that a partition goes on to send them
 _TRIGGERS: Final = list(Trigger)  # by their code
-_REASONS: Final[tuple[ReasonKind, ...]] = get_args(ReasonKind)  # likewise
 _READOUTS: Final = {
     ScoreName.TWIN: TWIN_READOUT,
     ScoreName.HYBRID: READOUT_FLOAT,
@@ -44,7 +44,7 @@ class TriageResult:
     prefiltered: rows past the prefilter; open_wires: their sum over salient events; watermark: event time
     reached (s); forgotten: entities that lost something for want of room; rows: the feature rows (n,), of
     which time adds some, names: source and entity of each, logits (n,): their prefilter scores, and
-    salient_rows: which of them are salient.
+    salient_rows: which of them are salient; text: of a template in rows.
     """
 
     messages: list[SalientMessage]
@@ -57,6 +57,7 @@ class TriageResult:
     names: Callable[[], Names]
     logits: NDArray[np.float64]
     salient_rows: NDArray[np.int64]
+    text: Callable[[int], str]
 
 
 class InferenceGate:
@@ -109,7 +110,7 @@ class Triage:
             self._with_marks(rows, chosen, salient),
             len(events), len(kept), int(is_open[passed].sum()), self.context.watermark,
             self.context.forgotten - forgotten_before,
-            rows, lambda: self.context.names(events, rows), logits, chosen,
+            rows, lambda: self.context.names(events, rows), logits, chosen, self.context.miner.text,
         )  # fmt: skip
 
     def snapshot(self) -> tuple[Arrays, dict[str, Any]]:
@@ -155,19 +156,8 @@ class Triage:
             template_id=f"{template:016x}", template=text,
             message=(events.message[index] if is_event else text)[:EXAMPLE_CHARS],
             features=rows.x[row].tolist(), wires=wires.tolist(), open_wires=is_open.astype(int).tolist(),
-            prefilter=logit, evidence=self._reasons(rows, row),
+            prefilter=logit, evidence=reasons(rows.why[row], self.context.miner.text),
         )  # fmt: skip
-
-    def _reasons(self, rows: Rows, row: int) -> list[Reason]:
-        """What adds most to the evidence of a row's entity, most first."""
-        told = [reason for reason in rows.why[row].tolist() if reason[0] >= 0]
-        return [
-            Reason(
-                kind=_REASONS[kind], template=self.context.miner.text(template)[:TEMPLATE_CHARS],
-                nats=round(nats, 3), share=min(1.0, share), age=round(age, 3),
-            )
-            for kind, template, nats, share, age in sorted(told, key=lambda reason: -reason[2])
-        ]  # fmt: skip
 
     def _with_marks(
         self, rows: Rows, chosen: NDArray[np.int64], salient: list[SalientEvent]

@@ -1,6 +1,7 @@
 """Figures of merit of a replay: per entity, per event, delay, false alarms, and the ablation side by side."""
 
-from collections.abc import Sequence
+import heapq
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -8,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from models.context.context import Rows
+from models.evidence_history import LEAST, UNITS, EvidencePoints, UnitHistory, WorstUnits
 from models.labels import OUTSIDE, Labels
 from models.scores import ALERTS_BY, EventScores, ScoreName
 from schemas.salient import SalientEvent
 
 RESAMPLES: Final = 200
+WORST: Final = 5  # misses and false alarms that are named
 UNSEEN: Final = -1e9  # added to the prefilter's score where no circuit ran: ranks below every scored event
 
 
@@ -58,22 +62,27 @@ def interval(
 
 @dataclass
 class _Units:
-    """What is known so far of each labelled unit (an entity, or a source inside or outside an interval); best
-    score and whether it was flagged by the name of the score.
+    """What is known so far of each labelled unit (an entity, or a source inside or outside an interval), in
+    event times: when its first row came, its last one, its fault (as the first row where labels do not say)
+    and its first alert; best score and whether it was flagged by the name of the score.
     """
 
     index: dict[str, int] = field(default_factory=dict)
     truth: list[bool] = field(default_factory=list)
+    began: list[float] = field(default_factory=list)
+    last: list[float] = field(default_factory=list)
     start: list[float] = field(default_factory=list)
     first_alert: list[float] = field(default_factory=list)
     best: dict[ScoreName, list[float]] = field(default_factory=lambda: {name: [] for name in ScoreName})
     flagged: dict[ScoreName, list[bool]] = field(default_factory=lambda: {name: [] for name in ScoreName})
     sources: set[str] = field(default_factory=set)
 
-    def place(self, key: str, truth: bool, start: float) -> int:
+    def place(self, key: str, truth: bool, time: float, start: float) -> int:
         at = self.index.setdefault(key, len(self.truth))
         if at == len(self.truth):
             self.truth.append(truth)
+            self.began.append(time)
+            self.last.append(time)
             self.start.append(start)
             self.first_alert.append(np.inf)
             for name in ScoreName:
@@ -89,6 +98,7 @@ class Evaluation:
         self.labels = labels
         self.false_alarm_rate = false_alarm_rate
         self.units = _Units()
+        self.points = EvidencePoints()
         self.false_alarms = 0
         self._event_truth: list[bool] = []
         self._event_score: list[float] = []
@@ -96,17 +106,20 @@ class Evaluation:
         self._unit = self._interval_unit if labels.intervals else self._entity_unit
 
     def _entity_unit(self, source: str, entity: str, time: float) -> int:
+        at = self.units.index.get(entity)
+        if at is not None:
+            return at
         truth = self.labels.entities.get(entity)
         if truth is None:
             return -1
-        return self.units.place(entity, truth, self.labels.starts.get(entity, time))
+        return self.units.place(entity, truth, time, self.labels.starts.get(entity, time))
 
     def _interval_unit(self, source: str, entity: str, time: float) -> int:
         self.units.sources.add(source)
         for start, end in self.labels.intervals.get(source, ()):
             if start <= time <= end:
-                return self.units.place(f"{source} {start}", True, start)
-        return self.units.place(source, False, time)
+                return self.units.place(f"{source} {start}", True, time, start)
+        return self.units.place(source, False, time, time)
 
     def prefiltered(
         self,
@@ -116,26 +129,51 @@ class Evaluation:
         logits: Sequence[float],
         p_values: Sequence[float],
         salient: Sequence[bool],
+        rows: Rows,
+        text: Callable[[int], str],
     ) -> None:
-        """Every row of a batch with its prefilter score: all events count, also those no circuit sees."""
-        unit, best = self._unit, self.units.best
-        by_prefilter, flagged = best[ScoreName.PREFILTER], self.units.flagged[ScoreName.PREFILTER]
+        """Every row of a batch with its prefilter score: all events count, also those no circuit sees.
+
+        The rows (n,), text of their templates, and of each its source, entity, event time (s), score, p-value
+        and whether it is salient.
+        """
+        unit, last, flagged = self._unit, self.units.last, self.units.flagged[ScoreName.PREFILTER]
+        by_prefilter = self.units.best[ScoreName.PREFILTER]
+        by_heads = [best for name, best in self.units.best.items() if name != ScoreName.PREFILTER]
+        truth, alerted = self.units.truth, self.units.flagged[ALERTS_BY]
         by_event = bool(self.labels.intervals)
-        columns = zip(sources, entities, times, logits, p_values, salient, strict=True)
-        for source, entity, time, logit, p, is_salient in columns:
+        rises: list[tuple[int, int, float]] = []
+        numbers = range(len(times))
+        columns = zip(numbers, sources, entities, times, logits, p_values, salient, strict=True)
+        for row, source, entity, time, logit, p, is_salient in columns:
             at = unit(source, entity, time)
             if at < 0:
                 continue
             if logit > by_prefilter[at]:
-                for name in ScoreName:
-                    best[name][at] = max(best[name][at], UNSEEN + logit)
+                for best in by_heads:
+                    best[at] = max(best[at], UNSEEN + logit)
                 by_prefilter[at] = logit
+                if logit >= LEAST and not (truth[at] and alerted[at]):  # a fault that was found is no mistake
+                    rises.append((at, row, logit))
+            if time > last[at]:
+                last[at] = time
             if p <= self.false_alarm_rate:
                 flagged[at] = True
             if by_event and not is_salient:  # a salient one comes again, with its score
                 self._event_truth.append(self.labels.at_fault(source, time))
                 self._event_score.append(UNSEEN + logit)
                 self._event_flag.append(False)
+        if rises:
+            self._keep(rises, rows, text)
+
+    def _keep(self, rises: list[tuple[int, int, float]], rows: Rows, text: Callable[[int], str]) -> None:
+        """Keep what raised the evidence of units (unit, row, nats), while these are not too many."""
+        self.points.add(rises, rows, text)
+        if len(self.points) > UNITS:  # the worst so far, and those whose evidence rose last
+            units = list(self.points)
+            misses = self._worst(units, truth=True, most=UNITS // 8)
+            alarms = self._worst(units, truth=False, most=UNITS // 8)
+            self.points.keep({*units[-UNITS // 2 :], *misses, *alarms})
 
     def scored(self, events: Sequence[SalientEvent], scores: EventScores) -> None:
         """Salient events with all of their scores, in their order."""
@@ -154,9 +192,12 @@ class Evaluation:
     def _alerted(self, at: int, event: SalientEvent, score: float, alert: bool) -> None:
         """Count an event of a unit by the score that alerts go by."""
         if alert:
-            if event.time >= self.units.start[at]:  # an alert before the fault is no early detection of it
+            # an alert before the fault is no early detection of it
+            if event.time >= self.units.start[at] or not self.units.truth[at]:
                 self.units.first_alert[at] = min(self.units.first_alert[at], event.time)
             self.false_alarms += not self.units.truth[at]
+            if self.units.truth[at]:
+                self.points.drop(at)
         if self.labels.intervals:
             self._event_truth.append(self.labels.at_fault(event.source, event.time))
             self._event_score.append(score)
@@ -171,7 +212,11 @@ class Evaluation:
         return text
 
     def report(self, events: int) -> dict[str, Any]:
-        """The keys of metrics.json that depend on labels."""
+        """The keys of metrics.json that depend on labels.
+
+        worst: names of the worst misses and false alarms, as in `worst_units`; where a unit is an interval,
+        its source and start.
+        """
         units = self.units
         truth = np.array(units.truth, bool)
         ablation: dict[str, Any] = {}
@@ -184,6 +229,7 @@ class Evaluation:
             "entity": {key: value for key, value in ablation[ALERTS_BY].items() if key != "interval95"},
             "false_alarms_per_10k_events": 1e4 * self.false_alarms / events if events else None,
             "delay_seconds": self._delays(),
+            "worst": {"misses": self._names(truth=True), "false_alarms": self._names(truth=False)},
             "ablation": ablation,
         }
         if self.labels.intervals and self._event_truth:
@@ -198,3 +244,39 @@ class Evaluation:
         if not delays:
             return {"p50": None, "p90": None}
         return {"p50": float(np.percentile(delays, 50)), "p90": float(np.percentile(delays, 90))}
+
+    def worst_units(self) -> WorstUnits:
+        """At most WORST of either kind, by the score that alerts go by, with how their evidence grew."""
+        flagged = self.units.flagged[ALERTS_BY]
+        mistaken = [truth for truth, alert in zip(self.units.truth, flagged, strict=True) if truth != alert]
+        misses = sum(mistaken)
+        return WorstUnits(
+            self._histories(truth=True), self._histories(truth=False), misses, len(mistaken) - misses
+        )
+
+    def _worst(self, units: Iterable[int], truth: bool, most: int) -> list[int]:
+        """Misses among units, those that scored lowest first; or false alarms, the highest first."""
+        labelled, flagged, best = self.units.truth, self.units.flagged[ALERTS_BY], self.units.best[ALERTS_BY]
+        mistaken = (at for at in units if labelled[at] == truth != flagged[at])
+        return heapq.nsmallest(most, mistaken, key=lambda at: best[at] if truth else -best[at])
+
+    def _names(self, truth: bool) -> list[str]:
+        keys = list(self.units.index)
+        return [keys[at] for at in self._worst(range(len(keys)), truth, WORST)]
+
+    def _histories(self, truth: bool) -> list[UnitHistory]:
+        units, keys = self.units, list(self.units.index)
+        histories = []
+        for at in self._worst(range(len(keys)), truth, WORST):
+            name, fault = keys[at], self.labels.starts.get(keys[at])
+            if self.labels.intervals and truth:
+                name, fault = name.rsplit(" ", 1)[0], units.start[at]
+            alert = units.first_alert[at]
+            nats = max(0.0, units.best[ScoreName.PREFILTER][at])
+            histories.append(
+                UnitHistory(
+                    name, truth, units.began[at], units.last[at], fault,
+                    max(alert, units.began[at]) if alert < np.inf else None, nats, self.points.of(at),
+                )
+            )  # fmt: skip
+        return histories

@@ -1,16 +1,34 @@
-"""Why an event alerts: the features that argued most for it, and the kind of alert that makes it."""
+"""Why an event alerts: the features that argued most for it, the kind of alert that makes it, its reasons."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.bundle import Bundle
 from models.context.features import FEATURES, NAMES, Kind
+from schemas.salient import TEMPLATE_CHARS, Reason, ReasonKind
 
 MOST_DRIVERS: Final = 4  # features named in an alert
 _LEAST_WEIGHT: Final = 1e-3  # of a feature that training gave none, so that it can still be named
+_REASONS: Final[tuple[ReasonKind, ...]] = get_args(ReasonKind)  # by their code
+
+
+def reasons(why: NDArray[Any], text: Callable[[int], str]) -> list[Reason]:
+    """What adds most to the evidence of an entity, most first.
+
+    why: of a row, as models.context.context.Rows has it; text: of a template.
+    """
+    told = [reason for reason in why.tolist() if reason[0] >= 0]
+    return [
+        Reason(
+            kind=_REASONS[kind], template=text(template)[:TEMPLATE_CHARS],
+            nats=round(nats, 3), share=min(1.0, share), age=round(age, 3),
+        )
+        for kind, template, nats, share, age in sorted(told, key=lambda reason: -reason[2])
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ def replay(
             raise InputError(_nothing(logs.records, run.totals.dead_letters))
         if unmatched := run.unmatched_labels():
             warn(f"{labels}: {unmatched}")
-        _write(run.metrics(), first, outputs, labelled=known is not None)
+        _write(run, first, outputs, labelled=known is not None)
     except (InputError, OutputError, BundleError, DeviceError, ValueError, OSError) as error:
         fail(error)
 
@@ -123,16 +123,19 @@ def _run(replay: "Replay", inputs: "Inputs", outputs: Outputs) -> "list[Alert]":
     return first
 
 
-def _write(metrics: dict[str, Any], first: "list[Alert]", outputs: Outputs, labelled: bool) -> None:
+def _write(replay: "Replay", first: "list[Alert]", outputs: Outputs, labelled: bool) -> None:
     """The files that are wanted, and the figures in the terminal."""
     from agents.cli.replay_view import show
     from agents.report import render
 
+    metrics = replay.metrics()
     text = json.dumps(metrics, indent=1, allow_nan=False)
     if outputs.metrics:
         outputs.metrics.write_text(text + "\n", encoding="utf-8")
     if outputs.report:
-        outputs.report.write_text(render(metrics, first, "qualm replay"), encoding="utf-8", errors="replace")
+        threshold = replay.bundle.manifest.prefilter_threshold
+        page = render(metrics, first, replay.worst_units(), threshold, "qualm replay")
+        outputs.report.write_text(page, encoding="utf-8", errors="replace")
     if labelled and not metrics["entity"]["n"]:
         warn("no label names an entity or source of these events, so no figures; check --entity-field")
     if outputs.as_json:

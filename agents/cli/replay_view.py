@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from agents.report import printable
+from agents.printable import printable
 from models.circuits.devices import COMPILED
 from schemas.alert import Alert, rfc3339
 

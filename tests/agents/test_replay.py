@@ -25,7 +25,7 @@ from models.bundle import Bundle
 from models.labels import read_labels
 from models.options import EvaluateOptions
 from models.scores import ScoreName
-from schemas.alert import Alert
+from schemas.alert import Alert, rfc3339
 from schemas.formats.detection import TopicDecoder
 from schemas.formats.options import ReadOptions
 
@@ -40,6 +40,7 @@ KEYS = {
     "delay_seconds",
     "gate",
     "ablation",
+    "worst",
     "bundle",
     "qualm",
 }
@@ -66,6 +67,13 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def replayed(
     bundle: Bundle, logs: Path, labels: Path | None, device: str = "auto", **options: Any
 ) -> tuple[list[bytes], dict[str, Any]]:
+    alerts, replay = run(bundle, logs, labels, device, **options)
+    return alerts, replay.metrics()
+
+
+def run(
+    bundle: Bundle, logs: Path, labels: Path | None, device: str = "auto", **options: Any
+) -> tuple[list[bytes], Replay]:
     alerts: list[bytes] = []
     replay = Replay(
         bundle,
@@ -75,7 +83,7 @@ def replayed(
     )
     inputs = Inputs([str(logs)], load_settings())
     replay.run(inputs, lambda alert: alerts.append(alert.encode()), lambda _: None)
-    return alerts, replay.metrics()
+    return alerts, replay
 
 
 @pytest.mark.parametrize("batch", [100_000, 997, 64])
@@ -116,6 +124,29 @@ def test_metrics_have_the_keys_that_programs_rely_on(bundle: Bundle, logs: Path)
     assert metrics["bundle"] == bundle.digest
     assert sum(metrics["dead_letters"].values()) == 2
     assert 0 < metrics["incidents"] <= metrics["alerts"]
+
+
+def test_the_worst_units_say_what_they_showed(bundle: Bundle, logs: Path, tmp_path: Path) -> None:
+    """Labels the wrong way round: what alerted is normal, and some others are at fault."""
+    alerts, _ = run(bundle, logs, None)
+    alarms = {Alert.decode(alert).entity for alert in alerts} - {""}
+    lines = [json.loads(line) for line in logs.read_bytes().splitlines()[:-2]]
+    quiet = sorted({line["trace_id"] for line in lines if line.get("trace_id")} - alarms)[:3]
+    labels = tmp_path / "labels.csv"
+    rows = [f"{name},0" for name in alarms] + [f"{name},1" for name in quiet]
+    labels.write_text("\n".join(["entity,label", *rows]))
+    _, replay = run(bundle, logs, labels)
+    worst, names = replay.worst_units(), replay.metrics()["worst"]
+    assert [unit.name for unit in worst.false_alarms] == names["false_alarms"]
+    assert {unit.name for unit in worst.misses} == set(names["misses"]) == set(quiet)
+    assert worst.false_alarms
+    for unit in worst.false_alarms:
+        assert unit.name in alarms
+        times = [line["timestamp"] for line in lines if line.get("trace_id") == unit.name]
+        assert rfc3339(unit.began)[:23] == min(times)[:23]
+        assert unit.points[-1].nats == unit.nats >= bundle.manifest.prefilter_threshold
+        assert all(point.template not in ("", "…") for point in unit.points)
+        assert any(point.reasons for point in unit.points)
 
 
 def test_without_labels_there_are_no_figures_and_no_invented_ones(bundle: Bundle, logs: Path) -> None:

@@ -4,10 +4,17 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
 
+from models import evaluation as evaluation_module
+from models.context import tables
+from models.context.context import Rows
+from models.context.features import WIDTH
 from models.evaluation import Evaluation, figures, interval
+from models.evidence_history import POINTS, EvidencePoints, Point, UnitHistory
 from models.labels import Labels
 from models.scores import EventScores, ScoreName
-from schemas.salient import SalientEvent, Trigger
+from schemas.salient import Reason, SalientEvent, Trigger
+
+TEXTS = {7: "disk <*> is slow", 8: "disk <*> fails", 9: "done"}
 
 
 def test_figures_are_those_of_scikit_learn() -> None:
@@ -55,10 +62,43 @@ def test_what_labels_cannot_give_is_none() -> None:
     assert everything["precision"] is everything["roc_auc"] is None
 
 
+Why = list[tuple[int, int, float, float, float]]  # kind, template, nats, share, age
+
+
+def some_rows(times: list[float], whys: list[Why], template: int = 9) -> Rows:
+    """Rows of events with these reasons."""
+    n = len(times)
+    why = np.zeros((n, tables.REASONS), tables.REASON)
+    why["kind"] = -1
+    for row, reasons in enumerate(whys):
+        why[row, : len(reasons)] = reasons
+    ints = np.zeros(n, np.int64)
+    return Rows(
+        np.zeros((n, WIDTH), np.float32), np.zeros(n, np.int8), ints, np.array(times), np.array(times),
+        np.full(n, template, np.uint64), ints.astype(np.uint64), ints, ints > 0, np.zeros((n, 1), np.uint8),
+        np.zeros(n), why,
+    )  # fmt: skip
+
+
+def seen(
+    evaluation: Evaluation,
+    *lines: tuple[str, float, float],
+    sources: str = "s",
+    salient: list[bool] | None = None,
+    whys: list[Why] | None = None,
+) -> None:
+    """The prefilter has seen an event of each (entity, time, logit); sources: of all, or of each."""
+    entities, times, logits = (list(column) for column in zip(*lines, strict=True))
+    n = len(lines)
+    evaluation.prefiltered(
+        list(sources.ljust(n, sources[-1])), entities, times, logits, [0.5] * n, salient or [True] * n,
+        some_rows(times, whys or [[]] * n), TEXTS.__getitem__,
+    )  # fmt: skip
+
+
 def all_seen(evaluation: Evaluation, *entities: str, time: float = 1.0) -> None:
     """The prefilter has let an event of each entity through."""
-    n = len(entities)
-    evaluation.prefiltered(["s"] * n, entities, [time] * n, [0.0] * n, [0.5] * n, [True] * n)
+    seen(evaluation, *((entity, time, 0.0) for entity in entities))
 
 
 def scored(evaluation: Evaluation, source: str, entity: str, time: float, score: float, p: float) -> None:
@@ -74,8 +114,7 @@ def test_entities_by_hand() -> None:
     labels = Labels({"bad": True, "late": True, "missed": True, "good": False, "calm": False}, {"bad": 90.0})
     evaluation = Evaluation(labels, 0.01)
     entities = ["bad", "late", "missed", "good", "calm", "nobody"]
-    times = [100.0, 100.0, 100.0, 100.0, 100.0, 100.0]
-    evaluation.prefiltered(["s"] * 6, entities, times, [5.0, 4.0, 1.0, 3.0, 0.0, 9.0], [0.5] * 6, [True] * 6)
+    seen(evaluation, *zip(entities, [100.0] * 6, [5.0, 4.0, 1.0, 3.0, 0.0, 9.0], strict=True))
     scored(evaluation, "s", "bad", 110.0, 7.0, 0.001)
     scored(evaluation, "s", "bad", 95.0, 6.0, 0.002)
     scored(evaluation, "s", "late", 140.0, 6.0, 0.01)
@@ -112,7 +151,8 @@ def test_what_no_circuit_saw_ranks_below_all_that_one_did_and_by_the_prefilter()
     labels = Labels({"unseen": True, "usual": False, "low": True, "high": False})
     evaluation = Evaluation(labels, 0.01)
     entities, logits = ["unseen", "usual", "low", "high"], [9.0, 8.0, 1.0, 2.0]
-    evaluation.prefiltered(["s"] * 4, entities, [1.0] * 4, logits, [0.5] * 4, [False, False, True, True])
+    lines = zip(entities, [1.0] * 4, logits, strict=True)
+    seen(evaluation, *lines, salient=[False, False, True, True])
     scored(evaluation, "s", "low", 1.0, -7.0, 0.5)
     scored(evaluation, "s", "high", 1.0, -6.0, 0.5)
     ablation = evaluation.report(4)["ablation"]
@@ -132,9 +172,8 @@ def test_every_alert_of_a_normal_entity_is_a_false_alarm() -> None:
 
 def test_intervals_by_hand() -> None:
     evaluation = Evaluation(Labels(intervals={"s": [(100.0, 200.0)]}), 0.01)
-    sources, times = ["s", "s", "s", "t"], [50.0, 150.0, 160.0, 150.0]
-    salient = [False, True, False, True]
-    evaluation.prefiltered(sources, [""] * 4, times, [0.0, 3.0, 1.0, 2.0], [0.5] * 4, salient)
+    lines = ("", 50.0, 0.0), ("", 150.0, 3.0), ("", 160.0, 1.0), ("", 150.0, 2.0)
+    seen(evaluation, *lines, sources="ssst", salient=[False, True, False, True])
     scored(evaluation, "s", "", 150.0, 4.0, 0.001)
     scored(evaluation, "t", "", 150.0, 3.0, 0.001)
     report = evaluation.report(4)
@@ -150,3 +189,95 @@ def test_nothing_at_all() -> None:
     assert report["entity"]["n"] == 0
     assert report["false_alarms_per_10k_events"] is None
     assert report["delay_seconds"] == {"p50": None, "p90": None}
+    assert report["worst"] == {"misses": [], "false_alarms": []}
+
+
+def a_reason(template: int, nats: float, share: float, age: float) -> Reason:
+    return Reason(kind="new", template=TEXTS[template], nats=nats, share=share, age=age)
+
+
+def test_the_worst_misses_scored_lowest_and_the_worst_false_alarms_highest() -> None:
+    faulty = dict.fromkeys(("quiet", "low", "high", "found", "m1", "m2", "m3"), True)
+    evaluation = Evaluation(Labels(faulty | {"loud": False, "odd": False, "calm": False}), 0.01)
+    all_seen(evaluation, *faulty, "loud", "odd", "calm", "nobody")
+    scores = [("low", 1.0), ("high", 5.0), ("m1", 2.0), ("m2", 3.0), ("m3", 4.0), ("calm", 9.0)]
+    for name, score in scores:
+        scored(evaluation, "s", name, 1.0, score, 0.02)
+    for name, score in (("found", 0.5), ("odd", 6.0), ("loud", 7.0), ("nobody", 8.0)):
+        scored(evaluation, "s", name, 1.0, score, 0.01)
+    assert evaluation.report(9)["worst"] == {
+        "misses": ["quiet", "low", "m1", "m2", "m3"],
+        "false_alarms": ["loud", "odd"],
+    }
+    worst = evaluation.worst_units()
+    assert [unit.name for unit in worst.misses] == ["quiet", "low", "m1", "m2", "m3"]
+    assert [unit.name for unit in worst.false_alarms] == ["loud", "odd"]
+    assert (worst.all_misses, worst.all_false_alarms) == (6, 2)
+
+
+def test_a_unit_tells_which_rows_raised_its_evidence_and_what_each_added() -> None:
+    evaluation = Evaluation(Labels({"good": False}, {"good": 14.0}), 0.01)
+    slow, slower, fails = (0, 7, 2.0, 0.25, 3.0), (0, 7, 2.5, 0.2, 9.0), (0, 8, 9.0, 0.0, 9.0)
+    seen(evaluation, ("good", 10.0, 0.0), ("good", 13.0, 1.5), whys=[[], [slow]])
+    lines = ("good", 16.0, 1.0), ("good", 19.0, 4.0), ("good", 18.0, 5.0), ("good", 30.0, 0.0)
+    seen(evaluation, *lines, whys=[[fails], [slower, fails], [slower, fails], []])
+    scored(evaluation, "s", "good", 19.0, 3.0, 0.001)
+    scored(evaluation, "s", "good", 18.0, 4.0, 0.001)
+    assert evaluation.worst_units().false_alarms == [
+        UnitHistory(
+            "good", False, began=10.0, last=30.0, fault=14.0, alert=18.0, nats=5.0,
+            points=[
+                Point(13.0, 1.5, Trigger.EVENT, "done", [a_reason(7, 2.0, 0.25, 3.0)]),
+                Point(19.0, 4.0, Trigger.EVENT, "done",
+                    [a_reason(8, 9.0, 0.0, 9.0), a_reason(7, 2.5, 0.2, 9.0)]),
+                Point(19.0, 5.0, Trigger.EVENT, "done", []),  # late, and told when it was read
+            ],
+        )
+    ]  # fmt: skip
+
+
+def test_an_interval_tells_its_source_and_when_the_fault_began() -> None:
+    evaluation = Evaluation(Labels(intervals={"s": [(100.0, 200.0), (300.0, 400.0)]}), 0.01)
+    seen(evaluation, ("", 50.0, 0.0), ("", 150.0, 3.0), ("a", 310.0, 1.0), ("", 350.0, 2.0), ("", 450.0, 1.0))
+    scored(evaluation, "s", "", 450.0, 4.0, 0.001)
+    assert evaluation.report(9)["worst"] == {"misses": ["s 300.0", "s 100.0"], "false_alarms": ["s"]}
+    worst = evaluation.worst_units()
+    told = [(unit.name, unit.fault, unit.began, unit.last, unit.alert) for unit in worst.misses]
+    assert told == [("s", 300.0, 310.0, 350.0, None), ("s", 100.0, 150.0, 150.0, None)]
+    assert [(unit.name, unit.fault, unit.alert) for unit in worst.false_alarms] == [("s", None, 450.0)]
+
+
+def test_of_many_points_the_smallest_steps_are_left_out() -> None:
+    points = EvidencePoints()
+    steps = [1.0, 0.5, 3.0, 2.0, 0.25, 1.5, 2.5, 4.0, 1.75, 0.125]
+    nats = np.cumsum(steps).tolist()
+    rows = some_rows([float(i) for i in range(10)], [[]] * 10)
+    points.add([(1, row, nats[row]) for row in range(10)], rows, TEXTS.__getitem__)
+    kept = [point.time for point in points.of(1)]
+    # 0.25 goes when the ninth comes; what it told is then part of the next step. The highest always stays.
+    assert kept == [0.0, 2.0, 3.0, 5.0, 6.0, 7.0, 8.0, 9.0]
+    assert len(kept) == POINTS
+    assert points.of(1)[-1].nats == nats[-1]
+
+
+def test_points_of_many_units_are_bounded_and_the_worst_keep_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation_module, "UNITS", 16)
+    names = [f"calm{i}" for i in range(100)]
+    evaluation = Evaluation(Labels(dict.fromkeys(names, False) | {"alarm": False, "miss": True}), 0.01)
+    seen(evaluation, ("alarm", 1.0, 5.0), ("miss", 2.0, 1.5))
+    scored(evaluation, "s", "alarm", 1.0, 3.0, 0.001)
+    for name in names:
+        seen(evaluation, (name, 3.0, 1.0))
+        assert len(evaluation.points) <= 16
+    worst = evaluation.worst_units()
+    assert [point.nats for point in worst.false_alarms[0].points] == [5.0]
+    assert [point.nats for point in worst.misses[0].points] == [1.5]
+
+
+def test_a_fault_that_was_found_is_forgotten() -> None:
+    evaluation = Evaluation(Labels({"bad": True}), 0.01)
+    seen(evaluation, ("bad", 1.0, 5.0))
+    assert len(evaluation.points) == 1
+    scored(evaluation, "s", "bad", 1.0, 3.0, 0.001)
+    seen(evaluation, ("bad", 2.0, 6.0))
+    assert len(evaluation.points) == 0
