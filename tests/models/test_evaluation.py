@@ -216,7 +216,7 @@ def test_the_worst_misses_scored_lowest_and_the_worst_false_alarms_highest() -> 
 
 
 def test_a_unit_tells_which_rows_raised_its_evidence_and_what_each_added() -> None:
-    evaluation = Evaluation(Labels({"good": False}, {"good": 14.0}), 0.01)
+    evaluation = Evaluation(Labels({"good": False}, {"good": 25.0}), 0.01)
     slow, slower, fails = (0, 7, 2.0, 0.25, 3.0), (0, 7, 2.5, 0.2, 9.0), (0, 8, 9.0, 0.0, 9.0)
     seen(evaluation, ("good", 10.0, 0.0), ("good", 13.0, 1.5), whys=[[], [slow]])
     lines = ("good", 16.0, 1.0), ("good", 19.0, 4.0), ("good", 18.0, 5.0), ("good", 30.0, 0.0)
@@ -225,7 +225,7 @@ def test_a_unit_tells_which_rows_raised_its_evidence_and_what_each_added() -> No
     scored(evaluation, "s", "good", 18.0, 4.0, 0.001)
     assert evaluation.worst_units().false_alarms == [
         UnitHistory(
-            "good", False, began=10.0, last=30.0, fault=14.0, alert=18.0, nats=5.0,
+            "good", False, began=10.0, last=30.0, fault=25.0, alert=18.0, nats=5.0,
             points=[
                 Point(13.0, 1.5, Trigger.EVENT, "done", [a_reason(7, 2.0, 0.25, 3.0)]),
                 Point(19.0, 4.0, Trigger.EVENT, "done",
