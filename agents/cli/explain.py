@@ -106,7 +106,7 @@ def _first(name: str, data: bytes) -> "Alert":
     """The first alert of a file, which may hold one a line, or one over many lines. Raises ValueError."""
     import orjson
 
-    from agents.report import printable
+    from agents.printable import printable
     from schemas.alert import Alert
 
     text = data.lstrip(b"\xef\xbb\xbf \t\r\n")

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from agents.explain import Explained, Found
 from agents.line_history import Line
-from agents.report import printable
+from agents.printable import printable
 from models.attribution import Part
 from schemas.alert import rfc3339
 from schemas.salient import Trigger

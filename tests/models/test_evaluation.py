@@ -1,5 +1,8 @@
 """Figures of merit, against scikit-learn and by hand."""
 
+from dataclasses import fields
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
@@ -7,7 +10,6 @@ from sklearn.metrics import average_precision_score, f1_score, precision_score, 
 from models import evaluation as evaluation_module
 from models.context import tables
 from models.context.context import Rows
-from models.context.features import WIDTH
 from models.evaluation import Evaluation, figures, interval
 from models.evidence_history import POINTS, EvidencePoints, Point, UnitHistory
 from models.labels import Labels
@@ -65,19 +67,15 @@ def test_what_labels_cannot_give_is_none() -> None:
 Why = list[tuple[int, int, float, float, float]]  # kind, template, nats, share, age
 
 
-def some_rows(times: list[float], whys: list[Why], template: int = 9) -> Rows:
-    """Rows of events with these reasons."""
+def some_rows(times: list[float], whys: list[Why]) -> Rows:
+    """Rows of events of template 9 with these reasons."""
     n = len(times)
     why = np.zeros((n, tables.REASONS), tables.REASON)
     why["kind"] = -1
     for row, reasons in enumerate(whys):
         why[row, : len(reasons)] = reasons
-    ints = np.zeros(n, np.int64)
-    return Rows(
-        np.zeros((n, WIDTH), np.float32), np.zeros(n, np.int8), ints, np.array(times), np.array(times),
-        np.full(n, template, np.uint64), ints.astype(np.uint64), ints, ints > 0, np.zeros((n, 1), np.uint8),
-        np.zeros(n), why,
-    )  # fmt: skip
+    columns: dict[str, Any] = {field.name: np.zeros(n, np.int64) for field in fields(Rows)}
+    return Rows(**columns | {"time": np.array(times), "template": np.full(n, 9, np.uint64), "why": why})
 
 
 def seen(
