@@ -13,8 +13,8 @@ from models.explanation import reasons
 from schemas.salient import Reason, Trigger
 
 POINTS: Final = 8  # most of a unit
-UNITS: Final = 20_000  # most whose points are kept, in some 10 MB, and 60 MB at worst
-TEXTS: Final = 100_000  # most templates whose text is kept
+UNITS: Final = 20_000  # most whose points are kept, in at most 64 MB
+TEXTS: Final = 100_000  # most templates whose text is kept; a miner cuts each
 LEAST: Final = 0.1  # nats, of which a row or a reason is worth telling
 _TRIGGERS: Final = list(Trigger)  # by their code
 
