@@ -1,7 +1,7 @@
 """A detector made by hand, so that every score in the story can be worked out on paper.
 
-Three features count, with weight 1 each: severity_rank, unexpected_end and source_silence. What passes 2.4 is
-encoded on two wires, the first for severity, the second for what time brings:
+Four features count, with weight 1 each: severity_rank, severe, unit_ending and source_silence. What passes
+2.4 is encoded on two wires, the first for severity, the second for what time brings:
 
     a_0 = tanh(severity_rank / 10)        a_1 = tanh(unexpected_end / 5 + source_silence / 50)
 
@@ -48,7 +48,7 @@ CALIBRATION = {
 # What each readout adds to the prefilter's logit less THRESHOLD, on [<Z_0>, <Z_1>, a_0, a_1, prior].
 READOUT_WEIGHTS = {READOUT: [-2.0, -1.0, 0.0, 0.0, 0.0], READOUT_FLOAT: [0.0] * 5, TWIN_READOUT: [0.0] * 5}
 READOUT_BIAS = {READOUT: 3.0, READOUT_FLOAT: -2.0, TWIN_READOUT: -1.0}
-TYPICAL = {"severity_rank": 1.0, "unit_ending": 0.5, "source_silence": 0.0}
+TYPICAL = {"severity_rank": 1.0, "severe": 0.0, "unit_ending": 0.5, "source_silence": 0.0}
 
 
 def linear(weight: list[list[float]], bias: list[float], activation: str | None) -> bytes:

@@ -2,13 +2,14 @@
 
 Features: severity_rank is 3 nats a step from INFO to WARN, ERROR, FATAL. unit_ending is -log of
 (ends after this template + 1/2) / (occurrences of it + 1). source_silence is the log of the number of events
-times the gap, by the longest gap there was and a second.
+times the gap, by the longest gap there was and a second. severe is -log of the share of FATAL lines in a
+source, of which one in e^20 is taken for granted, as if of a thousand lines.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
-from math import cos, log, pi, tanh
+from dataclasses import dataclass, replace
+from math import cos, exp, log, pi, tanh
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.story.events import START
 
 WARN, ERROR, FATAL = 3.0, 6.0, 9.0
 SILENT = log(50) + log((60 - 49) / (1 + 1))
+SEVERE = -log(1000 * exp(-20) / (6 + 1000))  # after six lines of billing, none of them FATAL
 FIRST_DONE = -log(0.5 / (8 + 1))  # r0, when eight requests were done and none had ended
 NEVER_DONE = -log(0.5 / (9 + 1))  # r8, when nine were accepted and none had ended after that
 
@@ -37,6 +39,7 @@ class Cause:
     angle: float  # before tanh
     trigger: str = "event"
     lasted: float | None = None  # of a request that has ended, s
+    severe: float = 0.0
 
     @property
     def evidence(self) -> list[dict[str, Any]]:
@@ -61,10 +64,16 @@ class Cause:
 
     @property
     def logit(self) -> float:
-        """The one feature; beyond 5 nats it counts less and less, where it is no evidence."""
-        if self.kind in ("silence", "sequence"):
-            return self.value
-        return self.value if self.value <= 5.0 else 5.0 + 2.0 * log(1.0 + (self.value - 5.0) / 2.0)
+        """The feature, which counts less and less beyond 5 nats if it is no evidence; and how severe it is."""
+        if self.kind in ("silence", "sequence") or self.value <= 5.0:
+            return self.value + self.severe
+        return 5.0 + 2.0 * log(1.0 + (self.value - 5.0) / 2.0) + self.severe
+
+    @property
+    def drivers(self) -> list[tuple[str, float, float]]:
+        """Features, their values and what is usual, what argues most first."""
+        severe = [("severe", self.severe, 0.0)] if self.severe else []
+        return [*severe, (self.feature, self.value, self.usual)]
 
     @property
     def hybrid(self) -> float:
@@ -107,7 +116,7 @@ SILENCE = Cause(
 )
 REFUSED = level("api", "ERROR", "payment of <*> EUR refused", ERROR)
 SLOW = level("billing", "WARN", "answer took <*> ms", WARN)
-MEMORY = level("billing", "FATAL", "out of memory", FATAL)
+MEMORY = replace(level("billing", "FATAL", "out of memory", FATAL), severe=SEVERE)
 DONE = ended("request <*> done", FIRST_DONE, 1.0)
 ACCEPTED = ended("request <*> accepted", NEVER_DONE, 0.0)
 
@@ -136,14 +145,14 @@ STORY = [
     Told(REFUSED, "firing", 62, 61, 62, 2, 60, "payment of 1 EUR refused", 2 / 20, 59, "r1"),
     Told(REFUSED, "firing", 64, 61, 64, 4, 62, "payment of 3 EUR refused", 2 / 20, 59, "r1"),
     Told(SLOW, "firing", 65, 65, 65, 1, 63, "answer took 900 ms", 4 / 20, 63),  # just on the rate
-    Told(MEMORY, "firing", 66, 66, 66, 1, 64, "out of memory", 2 / 20, 64),
+    Told(MEMORY, "firing", 66, 66, 66, 1, 64, "out of memory", 1 / 20, 64),
     Told(DONE, "firing", 111, 111, 111, 1, 79, "request <*> done", 3 / 20, 79, "r0"),
     # The first invoice ends at 112, as unexpected as 2.48 nats: p is 5 / 20, just above the rate.
     Told(ACCEPTED, "firing", 133, 133, 133, 1, 81, "request <*> accepted", 3 / 20, 81, "r8"),
     Told(SILENCE, "resolved", 160, 60, 60, 1, 58, "disk <*> is well", 2 / 20, 58),
     Told(REFUSED, "resolved", 164, 61, 64, 4, 62, "payment of 3 EUR refused", 2 / 20, 59, "r1"),
     Told(SLOW, "resolved", 165, 65, 65, 1, 63, "answer took 900 ms", 4 / 20, 63),
-    Told(MEMORY, "resolved", 166, 66, 66, 1, 64, "out of memory", 2 / 20, 64),
+    Told(MEMORY, "resolved", 166, 66, 66, 1, 64, "out of memory", 1 / 20, 64),
     Told(DONE, "resolved", 211, 111, 111, 1, 79, "request <*> done", 3 / 20, 79, "r0"),
     Told(ACCEPTED, "resolved", 233, 133, 133, 1, 81, "request <*> accepted", 3 / 20, 81, "r8"),
 ]
@@ -167,7 +176,7 @@ def alert_of(told: Told, topic: str, bundle: str) -> dict[str, Any]:
     template_id = digest(cause.template, 8)
     of_event = told.offset if told.status == "firing" else told.first_offset
     own = digest(event_id(told, of_event, topic, bundle) + ":firing", 16)
-    why = f"{cause.feature} {cause.value:.3g}, expected {cause.usual:.3g}"
+    why = "; ".join(f"{name} {value:.3g}, expected {usual:.3g}" for name, value, usual in cause.drivers)
     return {
         "id": own if told.status == "firing" else digest(own + ":resolved", 16),
         "fingerprint": digest("\0".join((cause.source, cause.kind, template_id)), 8),
@@ -184,7 +193,9 @@ def alert_of(told: Told, topic: str, bundle: str) -> dict[str, Any]:
         "template_id": template_id,
         "example": told.example,
         "p_value": told.p_value,
-        "features": [{"name": cause.feature, "value": cause.value, "expected": cause.usual}],
+        "features": [
+            {"name": name, "value": value, "expected": usual} for name, value, usual in cause.drivers
+        ],
         "evidence": cause.evidence,
         "open_wires": [1, 0] if cause.wire == 0 else [0, 1],
         "scores": cause.p_values,

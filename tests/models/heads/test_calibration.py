@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.context.features import WIDTH
 from models.context.line import Line, of_rows
 from models.heads import calibration, prefilter
 from models.heads.calibration import MOST_SUSPECTED, Calibration, UnitCalibration
@@ -122,9 +123,9 @@ def test_what_is_not_kept_does_not_alert(suspected: float, monkeypatch: pytest.M
 def test_the_prefilter_does_not_depend_on_batches(n: int, seed: int) -> None:
     """And is, feature by feature: evidence as it is, and beyond the usual what the row says by itself."""
     rng = np.random.default_rng(seed)
-    x = rng.exponential(3.0, (n, 20)).astype(np.float32)
+    x = rng.exponential(3.0, (n, WIDTH)).astype(np.float32)
     trigger, of_entity = rng.integers(0, 5, n).astype(np.int8), rng.integers(0, 2, n).astype(bool)
-    weight, bias = rng.exponential(1.0, 20), rng.normal(size=5)
+    weight, bias = rng.exponential(1.0, WIDTH), rng.normal(size=5)
     weight[::5] = 0.0
     usual = np.array([[20.0, 2.0], [40.0, 5.0]])
     line = Line(weight, bias, usual, True)
