@@ -64,7 +64,7 @@ class Cause:
 
     @property
     def logit(self) -> float:
-        """The feature, which counts less and less beyond 5 nats if it is no evidence; and how severe it is."""
+        """The feature, which counts less and less beyond 5 nats if it is no evidence; and severe."""
         if self.kind in ("silence", "sequence") or self.value <= 5.0:
             return self.value + self.severe
         return 5.0 + 2.0 * log(1.0 + (self.value - 5.0) / 2.0) + self.severe
