@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from models.context.context import Rows
-from models.evidence_history import LEAST, UNITS, EvidencePoints, UnitHistory, WorstUnits
+from models.evidence_history import UNITS, EvidencePoints, UnitHistory, WorstUnits
+from models.explanation import LEAST
 from models.labels import OUTSIDE, Labels
 from models.scores import ALERTS_BY, EventScores, ScoreName
 from schemas.salient import SalientEvent

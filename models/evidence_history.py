@@ -9,13 +9,12 @@ import numpy as np
 
 from models.context.context import Rows
 from models.context.tables import REASON
-from models.explanation import reasons
+from models.explanation import LEAST, reasons
 from schemas.salient import Reason, Trigger
 
 POINTS: Final = 8  # most of a unit
 UNITS: Final = 20_000  # most whose points are kept, in at most 64 MB
 TEXTS: Final = 100_000  # most templates whose text is kept; a miner cuts each
-LEAST: Final = 0.1  # nats, of which a row or a reason is worth telling
 _TRIGGERS: Final = list(Trigger)  # by their code
 
 # Event time (s), nats, trigger, template, and the row's `why` as bytes, empty without reasons. There are

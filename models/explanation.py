@@ -12,16 +12,17 @@ from models.context.features import FEATURES, NAMES, Kind
 from schemas.salient import TEMPLATE_CHARS, Reason, ReasonKind
 
 MOST_DRIVERS: Final = 4  # features named in an alert
+LEAST: Final = 0.1  # nats that are worth telling
 _LEAST_WEIGHT: Final = 1e-3  # of a feature that training gave none, so that it can still be named
 _REASONS: Final[tuple[ReasonKind, ...]] = get_args(ReasonKind)  # by their code
 
 
 def reasons(why: NDArray[Any], text: Callable[[int], str]) -> list[Reason]:
-    """What adds most to the evidence of an entity, most first.
+    """What adds most to the evidence of an entity, most first, and LEAST nats at least.
 
     why: of a row, as models.context.context.Rows has it; text: of a template.
     """
-    told = [reason for reason in why.tolist() if reason[0] >= 0]
+    told = [reason for reason in why.tolist() if reason[0] >= 0 and reason[2] >= LEAST]
     return [
         Reason(
             kind=_REASONS[kind], template=text(template)[:TEMPLATE_CHARS],

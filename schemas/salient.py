@@ -71,16 +71,17 @@ class Reason(BaseModel):
     def sentence(self) -> str:
         """For people."""
         share = f"{self.share:.1%} of such entities"
+        age = f"{self.age:,.0f} s" if self.age >= 100.0 else f"{self.age:.3g} s"
         if self.kind == "overdue":
-            return f"lacks “{self.template}”, which {share} show within {self.age:.3g} s"
+            return f"lacks “{self.template}”, which {share} show within {age}"
         if self.kind == "known":
             return (
                 f"is as faulty ones were in “{self.template}”: {self.share:.1%} of those like it were faulty"
             )
         if self.kind == "ending":
-            return f"has ended after “{self.template}”, as {share} do, and lasted {self.age:.3g} s"
+            return f"has ended after “{self.template}”, as {share} do, and lasted {age}"
         often = " so often" if self.kind == "repeats" else ""
-        return f"shows “{self.template}”{often}, which {share} do, after {self.age:.3g} s"
+        return f"shows “{self.template}”{often}, which {share} do, after {age}"
 
 
 class SalientEvent(BaseModel):
