@@ -17,8 +17,7 @@ from models.context.tables import NAME_BYTES, State
 from models.context.templates import TemplateMiner, template_id
 from schemas.events import EventBatch
 
-# Slots of each table; docs/operations.md says how much memory they take, and tests/models/context/test_memory.py
-# holds it.
+# Slots of each table; docs/operations.md says how much memory they take.
 COUNTS, MOMENTS, TEMPLATES, SOURCES, ENTITIES = 1 << 17, 1 << 16, 1 << 12, 1 << 10, 1 << 14
 RATES, SHARES, KINDS, NODES, BUCKETS = 1 << 15, 1 << 16, 1 << 6, 1 << 17, 1 << 16
 PRODUCTION: Final = reference.LEARN | reference.CALIBRATE | reference.PAIRS

@@ -242,8 +242,8 @@ def test_any_streams() -> None:
 
 def test_long_streams() -> None:
     seen: Counter[str] = Counter()
-    habits = Habits(1, 1500, 5.0, 0.3, 30.0, odd=0.1, late=0.02, wake=0.03, change="some")
-    later = replace(habits, units=450, seed=2, spacing=2000.0)
+    habits = Habits(2, 1500, 5.0, 0.3, 30.0, odd=0.1, late=0.02, wake=0.03, change="some")
+    later = replace(habits, units=450, seed=3, spacing=2000.0)
     for twin, rows in (*untrained(habits), *course(replace(habits, units=1100), later)):
         seen.update(reached(twin, rows))
     assert all(seen[state] for state in LONG), seen
