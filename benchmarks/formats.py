@@ -76,6 +76,13 @@ def _journald(i: int) -> Object:
     return said | {"_PID": "812", "_HOSTNAME": "web-1", "_TRANSPORT": "stdout", "MESSAGE": message}
 
 
+def _syslog_json(i: int) -> Object:
+    moment, service, trace, message = _event(i)
+    said = {"PROGRAM": service, "PRIORITY": "info", "PID": "812", "HOST": "web-1", "FACILITY": "user"}
+    data = {"meta@32473": {"trace_id": trace}}
+    return said | {"_SDATA": data, "MESSAGE": message, "ISODATE": _clock(moment)}
+
+
 def _audit(i: int) -> Object:
     about = {"resource": "pods", "namespace": "shop", "name": f"web-{i}", "apiVersion": "v1"}
     said: Object = {
@@ -172,6 +179,7 @@ ONE: Final[dict[str, Callable[[int], Object]]] = {
     "vector": _vector,
     "gelf": _gelf,
     "journald": _journald,
+    "syslog_json": _syslog_json,
     "k8s_audit": _audit,
     "cloudtrail": _cloudtrail,
     "gcp": _gcp,

@@ -52,12 +52,18 @@ class Tools:
         self._json = json
         self._lines = lines
         self._find_entity = find_entity
-        self.time = TimestampReader().read
+        self._times = TimestampReader()
+        self.time = self._times.read
         """Unix seconds of a text or number in any usual spelling; NaN for none."""
         self.join = lines.parts.join
         """The whole line, by whose it is, whether more parts follow, and a part; None where more follow."""
         self.record_time: float | None = None
         """Time of the record that is being read: the year of lines without one comes from it."""
+
+    def yearless(self, value: object) -> float:
+        """Unix seconds of ``Jun  9 06:07:04``, its year as that of lines; NaN where it is no such text."""
+        reference = self._lines.reference_time if self.record_time is None else self.record_time
+        return self._times.yearless(value, reference) if type(value) is str else math.nan
 
     def object(self, record: dict[str, Any]) -> Row:
         """The event of an object with the usual names; its time is NaN where it has none."""

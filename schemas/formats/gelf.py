@@ -1,6 +1,7 @@
 """GELF, the Graylog Extended Log Format 1.1.
 
 Source: https://go2docs.graylog.org/current/getting_in_log_data/gelf.html. Its levels are syslog's.
+syslog-ng's ``$(format-gelf)`` also carries the structured data of RFC 5424.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import Any
 
 from schemas.formats.family import Event, Family, Tools
 from schemas.formats.fields import first_text, syslog_severity, text
+from schemas.formats.syslog import structured_entity
 
 __all__ = ["GELF"]
 
@@ -19,6 +21,7 @@ _SOURCES = (
     "_application_name",
     "_container_name",
     "_tag",
+    "_program",
     "facility",
     "host",
 )
@@ -38,7 +41,7 @@ def _event(record: dict[str, Any], tools: Tools) -> Event:
         tools.time(record.get("timestamp")),
         syslog_severity(record.get("level")),
         first_text(record, _SOURCES),
-        first_text(record, _ENTITIES),
+        first_text(record, _ENTITIES) or structured_entity(record.get("_SDATA")),
         {name[1:]: value for name, value in record.items() if name[:1] == "_"},
         tools.line(message) if message else None,
     )

@@ -30,23 +30,26 @@ MAX_EVENTS = 10_000
 """Most events that one JSON array may hold."""
 
 # Spellings, best first. A dotted name is a literal key, "log.level", or a path, {"log": {"level": ...}}.
+# What is inside "record" is how loguru writes JSON.
 TIME_FIELDS = (
     *("timestamp", "@timestamp", "time", "ts", "eventTime", "datetime", "timeUnixNano"),
-    *("asctime", "event_time", "observedTimeUnixNano"),
+    *("asctime", "event_time", "observedTimeUnixNano", "record.time.timestamp"),
 )
 SEVERITY_FIELDS = (
     *("level", "severity", "severity_text", "log.level", "lvl", "levelname", "severityText", "loglevel"),
-    *("log_level", "severity_number", "severityNumber"),
+    *("log_level", "severity_number", "severityNumber", "record.level.name"),
 )
 SOURCE_FIELDS = (
-    *("service", "service.name", "logger", "source", "app", "host", "service_name", "serviceName"),
+    *("service", "service.name", "logger", "source", "app", "program", "programname", "app-name", "appname"),
+    *("host", "service_name", "serviceName"),
     *("logger_name", "resource.service.name", "kubernetes.container_name", "log.logger", "component"),
-    *("host.name", "hostname", "name"),
+    *("host.name", "name", "hostname", "record.name"),  # pino and bunyan have both of their names
 )
-MESSAGE_FIELDS = ("message", "msg", "body", "log", "event", "log.message", "textPayload")
+MESSAGE_FIELDS = ("message", "msg", "body", "log", "event", "log.message", "textPayload", "record.message")
 ENTITY_FIELDS = (
     *("trace_id", "traceId", "trace.id", "request_id", "requestId", "x-request-id", "x_request_id"),
     *("req_id", "correlation_id", "correlationId", "http.request.id"),
+    *("record.extra.trace_id", "record.extra.request_id"),
 )
 _OTEL_NUMBERS = frozenset(("severity_number", "severityNumber"))
 # Objects under these names hold other fields (Elastic Common Schema), and are not themselves a message.
@@ -64,7 +67,9 @@ Path = tuple[str, ...]
 
 
 def load(value: bytes) -> Any:
-    """Parse the JSON of a record; invalid UTF-8 inside is replaced (U+FFFD) and a byte order mark dropped.
+    """Parse the JSON of a record; invalid UTF-8 inside is replaced (U+FFFD).
+
+    A byte order mark in front is dropped, and so are NUL bytes behind, with which senders of GELF end.
 
     Lines that are JSON each (NDJSON) are read as an array of them is.
 
@@ -79,7 +84,7 @@ def load(value: bytes) -> Any:
         return orjson.loads(value)
     except orjson.JSONDecodeError as error:
         reason = error.msg
-    text = value.removeprefix(_BOM).decode("utf-8", "replace")
+    text = value.removeprefix(_BOM).rstrip(b"\0").decode("utf-8", "replace")
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -98,7 +98,7 @@ class LineReader:
                     return None
                 outer = (lead[0], 0, "", "", whole or line, None)
                 return self._inside(outer, 0) if whole else outer
-            if words[2][-1] == ":" and (found := read_file(line, words, self._times)):
+            if words[2][-1] in ":]" and (found := read_file(line, words, self._times)):
                 return self._inside(found, depth)
         return self._leading.read(line, words, lead) if found is None else found
 

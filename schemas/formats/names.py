@@ -14,6 +14,7 @@ Format = Literal[
     "vector",
     "gelf",
     "journald",
+    "syslog_json",
     "k8s_audit",
     "cloudtrail",
     "cloudwatch",

@@ -25,6 +25,7 @@ from schemas.formats.otlp import OtlpFormat, why_otlp
 from schemas.formats.otlp_proto import OtlpProtoFormat, why_otlp_proto
 from schemas.formats.otlp_records import OtlpRows
 from schemas.formats.patterns import entity_finder
+from schemas.formats.syslog_json import SYSLOG_JSON
 from schemas.formats.text import TextFormat
 from schemas.formats.vector import VECTOR
 
@@ -39,6 +40,7 @@ FAMILIES: Final[dict[Format, Family]] = {
     "azure": AZURE,
     "gelf": GELF,
     "journald": JOURNALD,
+    "syslog_json": SYSLOG_JSON,
     "ecs": ECS,
     "fluentbit": FLUENT_BIT,
     "vector": VECTOR,

@@ -1,21 +1,24 @@
-"""Syslog lines: RFC 5424, RFC 3164 with and without its priority, rsyslog's files, and the kernel's own.
+"""Syslog lines: RFC 5424, RFC 3164 with and without its priority, files of daemons, and the kernel's own.
 
 Sources: https://www.rfc-editor.org/rfc/rfc5424 and https://www.rfc-editor.org/rfc/rfc3164 (whose section 4.3
 shows how much of it real senders leave out); https://www.rsyslog.com/doc/configuration/templates.html for the
-layouts of files, `RSYSLOG_TraditionalFileFormat` and `RSYSLOG_FileFormat`.
+layouts of files, `RSYSLOG_TraditionalFileFormat` and `RSYSLOG_FileFormat`, which is what omkafka writes, too;
+https://syslog-ng.github.io/admin-guide/070_Destinations/110_Kafka_C/ for that of syslog-ng's kafka-c().
 """
 
 from __future__ import annotations
 
 import math
 import re
+from itertools import islice
 
 from schemas.events import MAX_ENTITY_CHARS, MAX_SOURCE_CHARS, UNKNOWN_SOURCE
+from schemas.formats.fields import first_text
 from schemas.formats.headers import ENTITY_NAMES, LEVEL_TOKENS, SYSLOG_SEVERITY, Header
 from schemas.formats.logfmt import pairs
 from schemas.timestamps import TimestampReader
 
-__all__ = ["MONTHS", "read_file", "read_kernel", "read_syslog"]
+__all__ = ["MONTHS", "read_file", "read_kernel", "read_syslog", "structured_entity"]
 
 MONTHS = frozenset(("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"))
 """How RFC 3164 begins a time."""
@@ -27,8 +30,10 @@ _UPTIME = re.compile(r"\[ {0,12}\d{1,10}\.\d{6}\] ?", re.ASCII)
 _ELEMENT = re.compile(r'\[[^\s="\]]{1,64}(?: [^\s="\]]{1,64}="(?:[^"\\]|\\.)*+")*+ ?\]')
 _MOST_ELEMENTS = 32
 _TAG = re.compile(r"(?!@)[^\s:\[\]()]{1,128}(?:\([^\s()]{1,64}\))?(\[[^\s\[\]]{1,64}\])?:", re.ASCII)
+# What rsyslog makes of the program and process id of RFC 5424: a tag without its colon.
+_BARE_TAG = re.compile(r"[^\s:\[\]()]{1,128}\[\d{1,10}\]", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9][\w.:-]{0,254}", re.ASCII)
-_FILE_STAMP = len("2024-05-01T12:34:56.789012+00:00")
+_FILE_STAMPS = (len("2024-05-01T12:34:56.789012+00:00"), len("2024-05-01T12:34:56+00:00"))
 
 
 def read_syslog(line: str, times: TimestampReader, reference: float) -> Header | None:
@@ -74,13 +79,13 @@ def read_syslog(line: str, times: TimestampReader, reference: float) -> Header |
 
 
 def read_file(line: str, words: list[str], times: TimestampReader) -> Header | None:
-    """A line of rsyslog's file format: an ISO 8601 time, host and ``program[pid]:``; None for any other.
+    """A line as daemons write it to files: an ISO 8601 time, host and ``program[pid]:``; None for any other.
 
-    Without a process id only a time as rsyslog writes it, with microseconds and an offset, is taken for one:
-    other lines have words with a colon too.
+    Without a process id only a time as rsyslog (with microseconds) and syslog-ng (in seconds) write it, with
+    an offset in digits, is taken for one: other lines have words with a colon too.
     """
-    tag = _TAG.fullmatch(words[2])
-    if tag is None or not (tag[1] or len(words[0]) == _FILE_STAMP):
+    stamp, _, word = words[:3]
+    if not _is_tag(word) or not (word.endswith(("]:", "]")) or _is_file_stamp(stamp)):
         return None
     if words[1] in LEVEL_TOKENS or not _HOST.fullmatch(words[1]):
         return None
@@ -105,15 +110,24 @@ def _tagged(rest: str) -> tuple[str, str]:
     if not words:
         return UNKNOWN_SOURCE, ""
     first = words[0]
-    if first.endswith(":") and _TAG.fullmatch(first):
+    if _is_tag(first):
         source, message = _program(first), " ".join(words[1:])
-    elif len(words) > 1 and words[1].endswith(":") and _TAG.fullmatch(words[1]):
+    elif len(words) > 1 and _is_tag(words[1]):
         source, message = _program(words[1]), words[2] if len(words) > 2 else ""
     else:
         source, message = first, " ".join(words[1:])
     if source == "kernel" and (match := _UPTIME.match(message)):
         message = message[match.end() :]
     return source[:MAX_SOURCE_CHARS], message
+
+
+def _is_tag(word: str) -> bool:
+    last = word[-1]
+    return bool(_TAG.fullmatch(word) if last == ":" else last == "]" and _BARE_TAG.fullmatch(word))
+
+
+def _is_file_stamp(word: str) -> bool:
+    return len(word) in _FILE_STAMPS and word[-6] in "+-"
 
 
 def _program(tag: str) -> str:
@@ -139,12 +153,14 @@ def _rfc5424(rest: str, severity: int, times: TimestampReader) -> Header | None:
     message = rest[end:].lstrip(" ").removeprefix("\ufeff")
     source = next((name for name in (program, host) if name not in ("-", "")), UNKNOWN_SOURCE)
     time = math.nan if stamp == "-" else times.text(stamp)
-    return time, severity, source[:MAX_SOURCE_CHARS], _entity(data), message or data or rest, None
+    return time, severity, source[:MAX_SOURCE_CHARS], structured_entity(data), message or data or rest, None
 
 
-def _entity(data: str) -> str:
-    """The request that structured data names, ``""`` for none."""
-    if "=" not in data:
-        return ""
-    found = pairs(data)
-    return next((found[name] for name in ENTITY_NAMES if found.get(name)), "")[:MAX_ENTITY_CHARS]
+def structured_entity(data: object) -> str:
+    """The request that structured data names, as text or as an object of elements; ``""`` for none."""
+    if isinstance(data, dict):
+        elements = islice((each for each in data.values() if type(each) is dict), _MOST_ELEMENTS)
+        found = next((name for each in elements if (name := first_text(each, ENTITY_NAMES))), "")
+    else:
+        found = first_text(pairs(data), ENTITY_NAMES) if isinstance(data, str) and "=" in data else ""
+    return found[:MAX_ENTITY_CHARS]

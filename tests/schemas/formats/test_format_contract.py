@@ -97,6 +97,11 @@ def as_journald(level: str, source: str, entity: str, message: str, second: int)
     return json.dumps(event).encode()
 
 
+def as_syslog_json(level: str, source: str, entity: str, message: str, second: int) -> bytes:
+    event = {"PROGRAM": source, "PRIORITY": level.lower(), "HOST": "web-1", "ISODATE": clock(second)}
+    return json.dumps(event | {"MESSAGE": message, "_SDATA": {"meta@1": {"request_id": entity}}}).encode()
+
+
 def as_gcp(level: str, source: str, entity: str, message: str, second: int) -> bytes:
     event = {"logName": "projects/p/logs/stdout", "severity": level, "timestamp": clock(second)}
     event |= {"resource": {"type": "k8s_container", "labels": {"container_name": source}}}
@@ -126,7 +131,8 @@ OTLP = Writer("otlp", ReadOptions("otlp"), as_otlp)
 TEXT = Writer("text", ReadOptions(line=HEADER), as_text)
 OTHERS: dict[Format, Any] = {
     "otlp_proto": as_otlp_proto, "ecs": as_ecs, "fluentbit": as_fluent_bit, "vector": as_vector,
-    "gelf": as_gelf, "journald": as_journald, "gcp": as_gcp, "azure": as_azure, "msgpack": as_message_pack,
+    "gelf": as_gelf, "journald": as_journald, "syslog_json": as_syslog_json, "gcp": as_gcp, "azure": as_azure,
+    "msgpack": as_message_pack,
 }  # fmt: skip
 GIVEN = [Writer(name, ReadOptions(name), write) for name, write in OTHERS.items()]
 DETECTED = [
