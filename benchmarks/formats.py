@@ -126,6 +126,45 @@ def _line(i: int) -> str:
     return f"{_clock(moment)} INFO {message}"
 
 
+def _stamp(i: int, form: str) -> str:
+    return datetime.fromtimestamp(_event(i)[0], UTC).strftime(form)
+
+
+def _access(i: int) -> str:
+    address, when = f"10.0.{i % 7}.{i % 250}", _stamp(i, "%d/%b/%Y:%H:%M:%S +0000")
+    return f'{address} - - [{when}] "GET /pay/{i} HTTP/1.1" 200 {i % 900} "-" "curl/8.0"'
+
+
+def _rfc5424(i: int) -> str:
+    moment, service, trace, message = _event(i)
+    return f'<14>1 {_clock(moment)} host {service} 4711 - [a trace_id="{trace}"] {message}'
+
+
+def _logfmt(i: int) -> str:
+    moment, service, trace, message = _event(i)
+    return f'time={_clock(moment)} level=info service={service} trace_id={trace} msg="{message}"'
+
+
+def _apache(i: int) -> str:
+    when = _stamp(i, "%a %b %d %H:%M:%S.%f %Y")
+    return f"[{when}] [core:error] [pid 4711:tid 1] [client 10.0.0.1:80] {_event(i)[3]}"
+
+
+# Families of text lines; the service stands where the family has a place for it.
+LINES: Final[dict[str, Callable[[int], str]]] = {
+    "text": _line,
+    "text, RFC 5424": _rfc5424,
+    "text, RFC 3164": lambda i: (
+        f"<14>{_stamp(i, '%b %d %H:%M:%S')} host {_event(i)[1]}[4711]: {_event(i)[3]}"
+    ),
+    "text, klog": lambda i: f"I{_stamp(i, '%m%d %H:%M:%S.%f')}    4711 pay.go:{i % 7}] {_event(i)[3]}",
+    "text, logfmt": _logfmt,
+    "text, container": lambda i: f"{_clock(_event(i)[0])} stdout F {_line(i)}",
+    "text, access log": _access,
+    "text, Apache error log": _apache,
+}
+
+
 def _cloudwatch(first: int) -> bytes:
     events = [
         {"id": str(i), "timestamp": int(_event(i)[0] * 1000), "message": _line(i)} for i in _many(first)
@@ -186,7 +225,6 @@ ONE: Final[dict[str, Callable[[int], Object]]] = {
     "azure": _azure,
 }
 OTHER: Final[dict[str, tuple[int, Callable[[int], bytes]]]] = {
-    "text": (1, lambda i: _line(i).encode()),
     "otlp": (MANY, _otlp),
     "otlp_proto": (MANY, _otlp_proto),
     "otlp_proto, gzip": (MANY, lambda first: gzip.compress(_otlp_proto(first))),
@@ -197,6 +235,7 @@ OTHER: Final[dict[str, tuple[int, Callable[[int], bytes]]]] = {
 def records() -> dict[str, list[bytes]]:
     """Records of every format that hold EVENTS events."""
     found = {name: [orjson.dumps(make(i)) for i in range(EVENTS)] for name, make in ONE.items()}
+    found |= {name: [make(i).encode() for i in range(EVENTS)] for name, make in LINES.items()}
     found |= {name: [make(i) for i in range(0, EVENTS, step)] for name, (step, make) in OTHER.items()}
     if find_spec("msgpack"):
         found["msgpack"] = [_message_pack(i) for i in range(EVENTS)]
