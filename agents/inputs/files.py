@@ -11,6 +11,7 @@ from typing import IO, Final
 
 import zstandard
 
+from agents.inputs.documents import records
 from agents.records import RecordBatch
 
 BLOCK: Final = 1 << 20  # bytes read at once
@@ -57,7 +58,9 @@ def size(names: Sequence[str]) -> int:
 
 
 class FileReader:
-    """Lines of one file as records of partition 0; the offset is the number of the line, from first_offset.
+    """Records of one file, as of partition 0: its lines, or JSON documents over many of them.
+
+    The offset is the number of the line, from first_offset.
 
     files: how many are read at once; the more, the smaller are the batches, so that memory is bounded.
 
@@ -82,8 +85,8 @@ class FileReader:
 
     def __iter__(self) -> Iterator[RecordBatch]:
         try:
-            for lines in _batches(_blocks(self._raw, self._block), self._lines):
-                yield self._batch(lines)
+            for numbers, values in records(self._numbered_lines(), self._first, LINE_LIMIT):
+                yield self._batch(numbers, values)
         except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
             raise InputError(
                 f"{self.name}: cannot be read beyond line {self.offset - self._first:,}: {error}; "
@@ -93,12 +96,14 @@ class FileReader:
             if self.name != "-":
                 self._raw.close()
 
-    def _batch(self, lines: list[bytes]) -> RecordBatch:
-        n = len(lines)
-        offsets = list(range(self.offset, self.offset + n))
-        self.offset += n
-        values: list[bytes | None] = list(lines)
-        return RecordBatch("file", 0, offsets, values, [float("nan")] * n, [None] * n, [[]] * n)
+    def _numbered_lines(self) -> Iterator[list[bytes]]:
+        for lines in _batches(_blocks(self._raw, self._block), self._lines):
+            self.offset += len(lines)
+            yield lines
+
+    def _batch(self, offsets: list[int], values: list[bytes]) -> RecordBatch:
+        n = len(values)
+        return RecordBatch("file", 0, offsets, list(values), [float("nan")] * n, [None] * n, [[]] * n)
 
 
 def _blocks(raw: IO[bytes], size: int) -> Iterator[bytes]:
