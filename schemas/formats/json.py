@@ -20,6 +20,7 @@ from schemas.events import (
     Row,
     severity_number,
 )
+from schemas.formats.crash import crash_severity
 from schemas.formats.errors import DecodeError
 from schemas.formats.fields import compact, entity_text
 from schemas.timestamps import EARLIEST, FUTURE_TOLERANCE, LATEST, TimestampReader, believable
@@ -197,6 +198,8 @@ class JsonFormat:
             message = _message(record, layout, raw)
         if len(message) > MAX_MESSAGE_CHARS:
             message = message[:MAX_MESSAGE_CHARS]
+        if not severity:
+            severity = crash_severity(message)
 
         entity = get(layout.entity)
         if type(entity) is not str or not 0 < len(entity) <= MAX_ENTITY_CHARS:

@@ -42,6 +42,13 @@ def test_spellings_of_severity(name: str) -> None:
     assert read({name: "error", "msg": "x"}).severity == [17]
 
 
+def test_a_crash_is_fatal_where_no_level_is_said() -> None:
+    assert read({"msg": "panic: runtime error: index out of range"}).severity == [21]
+    assert read({"msg": "Traceback (most recent call last):"}).severity == [17]
+    assert read({"msg": "panic: runtime error", "level": "info"}).severity == [9]
+    assert read({"msg": "no panic: all is well"}).severity == [0]
+
+
 @pytest.mark.parametrize("name", ["service", "service.name", "logger", "source", "app", "host"])
 def test_spellings_of_source(name: str) -> None:
     assert read({name: "checkout", "msg": "x"}).source == ["checkout"]
