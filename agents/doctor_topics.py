@@ -90,10 +90,7 @@ def _input_topic(
 
 def _records(name: str, batches: Sequence[RecordBatch], decoders: Sequence[TopicDecoder]) -> Iterator[Check]:
     """How the latest records are understood, by the decoders of a worker."""
-    found = [
-        decoder.decode(batch.values, batch.offsets, batch.timestamps, batch.headers)
-        for batch, decoder in zip(batches, decoders, strict=True)
-    ]
+    found = [batch.decode(decoder) for batch, decoder in zip(batches, decoders, strict=True)]
     records = sum(map(len, batches))
     failures = [why for decoded in found for _, why in decoded.failures]
     formats = ", ".join(sorted({decoder.format for decoder in decoders})).replace("auto", UNDECIDED)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import nan
 
 from schemas.events import EventBatch
-from schemas.formats.detection import Decoded
+from schemas.formats.detection import Decoded, TopicDecoder
 
 Headers = list[tuple[str, bytes]]
 
@@ -32,6 +33,9 @@ class RecordBatch:
     # What came of the records where they were decoded before: of each either an event or, behind all events,
     # a failure.
     decoded: Decoded | None = None
+    # Seconds since the epoch at which the last record of their file was written, NaN where that is unknown:
+    # the year of lines without one comes from it. Never the time of an event.
+    written: float = nan
 
     def published(self) -> None:
         """Everything that came of the batch is acknowledged by the broker: its offsets may be committed.
@@ -62,7 +66,16 @@ class RecordBatch:
             keys=self.keys[part],
             headers=self.headers[part],
             decoded=self.decoded and _part(self.decoded, range(len(self))[part]),
+            written=self.written,
         )
+
+    def decode(self, decoder: TopicDecoder) -> Decoded:
+        """What comes of the records: by the decoder of their partition, or what came of them before."""
+        if self.decoded is not None:
+            return self.decoded
+        if self.written == self.written:
+            decoder.reference_time = self.written
+        return decoder.decode(self.values, self.offsets, self.timestamps, self.headers)
 
 
 def _part(decoded: Decoded, rows: range) -> Decoded:

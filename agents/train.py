@@ -37,11 +37,8 @@ def choose_entity(
     decoder = TopicDecoder(options)
     for batch in in_order([*map(_keeping, streams, kept)], lambda _: TopicDecoder(options)):
         batch = batch[: SAMPLE - len(values)]
-        decoded = batch.decoded or decoder.decode(
-            batch.values, batch.offsets, batch.timestamps, batch.headers
-        )
         values += batch.values
-        columns.add(decoded.events)
+        columns.add(batch.decode(decoder).events)
         if len(values) >= SAMPLE:
             break
     anew: list[Iterator[RecordBatch]] = [
@@ -93,11 +90,7 @@ def read_events(
     decoders = PartitionStates(tallies.of_partition)
     columns = _Columns()
     for batch in in_order(streams, tallies.of_stream):
-        decoded = batch.decoded
-        if decoded is None:
-            decoder = decoders.of(batch.topic, batch.partition)
-            decoded = decoder.decode(batch.values, batch.offsets, batch.timestamps, batch.headers)
-        columns.add(decoded.events)
+        columns.add(batch.decode(decoders.of(batch.topic, batch.partition)).events)
         if len(columns) > MOST_EVENTS:
             raise InputError(f"more than {MOST_EVENTS:,} events: train on a shorter stretch of time")
         progress("read", inputs.done, inputs.total)

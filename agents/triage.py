@@ -129,9 +129,7 @@ class PartitionTriage:
             raise ValueError(f"not a snapshot that this partition can go on from: {error}") from None
 
     def _take(self, batch: RecordBatch, output: TriageOutput) -> None:
-        decoded = batch.decoded or self._decoder.decode(
-            batch.values, batch.offsets, batch.timestamps, batch.headers
-        )
+        decoded = batch.decode(self._decoder)
         output.add(self._triage.process(decoded.events))
         output.dead += [dead_letter(batch, index, reason) for index, reason in decoded.failures]
 

@@ -3,9 +3,12 @@
 import glob
 import gzip
 import io
+import os
+import stat
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from math import nan
 from pathlib import Path
 from typing import IO, Final
 
@@ -13,6 +16,7 @@ import zstandard
 
 from agents.inputs.documents import records
 from agents.records import RecordBatch
+from schemas.timestamps import EARLIEST
 
 BLOCK: Final = 1 << 20  # bytes read at once
 PIECE: Final = (
@@ -78,6 +82,7 @@ class FileReader:
             )
         except OSError as error:
             raise InputError(f"{name}: cannot be opened: {error.strerror}") from None
+        self._written = _written(self._raw)
 
     def tell(self) -> int:
         """Bytes of the file read so far, compressed ones where it is compressed; 0 for a pipe."""
@@ -103,7 +108,18 @@ class FileReader:
 
     def _batch(self, offsets: list[int], values: list[bytes]) -> RecordBatch:
         n = len(values)
-        return RecordBatch("file", 0, offsets, list(values), [float("nan")] * n, [None] * n, [[]] * n)
+        return RecordBatch(
+            "file", 0, offsets, list(values), [nan] * n, [None] * n, [[]] * n, written=self._written
+        )
+
+
+def _written(raw: IO[bytes]) -> float:
+    """When a file was last written, Unix seconds; NaN for a pipe, and where nobody set a time."""
+    try:
+        found = os.fstat(raw.fileno())
+    except OSError:
+        return nan
+    return found.st_mtime if stat.S_ISREG(found.st_mode) and found.st_mtime >= EARLIEST else nan
 
 
 def _blocks(raw: IO[bytes], size: int) -> Iterator[bytes]:

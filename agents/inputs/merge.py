@@ -78,7 +78,7 @@ class _Cursor:
         return self._at < len(self._places)
 
     def _add(self, batch: RecordBatch) -> None:
-        decoded = self._decoder.decode(batch.values, batch.offsets, batch.timestamps)
+        decoded = batch.decode(self._decoder)
         self.failures += [(batch.values[index], why) for index, why in decoded.failures]
         place_of = {offset: index for index, offset in enumerate(batch.offsets)}
         values = [batch.values[place_of[offset]] for offset in decoded.events.offset]

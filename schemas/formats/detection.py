@@ -95,6 +95,18 @@ class TopicDecoder:
             return f"no record is JSON or of another known format; {self._undecided} were read as text"
         return ""
 
+    @property
+    def reference_time(self) -> float:
+        """Where the year of lines without one comes from if their record has no time, Unix seconds.
+
+        Set it to the time at which their file was written; until then it is that at which this was made.
+        """
+        return self._readers.text.lines.reference_time
+
+    @reference_time.setter
+    def reference_time(self, time: float) -> None:
+        self._readers.text.lines.reference_time = self._readers.inner.reference_time = time
+
     def snapshot(self) -> bytes:
         """What later results depend on, as JSON."""
         return orjson.dumps(

@@ -84,6 +84,8 @@ class Readers:
     """A reader for every format, by the operator's options."""
 
     text: TextFormat
+    inner: LineReader
+    """Reads the lines that collectors carry in their records."""
     by_name: dict[Format, Reader]
 
     @classmethod
@@ -120,4 +122,4 @@ class Readers:
             "msgpack": MessagePackFormat(read_parsed),
             **families,
         }
-        return cls(text, readers)
+        return cls(text, lines, readers)
