@@ -6,6 +6,7 @@ Light on purpose: the command line shows these defaults and loads nothing else t
 from dataclasses import dataclass
 from typing import Final
 
+MIN_EVENTS: Final = 500  # fewer are refused: what is usual cannot be told from them
 PRESETS: Final = ("sparse", "reuploading", "threshold")
 
 

@@ -22,12 +22,13 @@ class Inputs:
     """All inputs, once: topics one after the other; of files a stream for each or each set of rotated ones.
 
     total and done are bytes of files or records of topics; total 0 is unknown. records: how many were read.
-    files: the names of the files, empty for topics.
+    files: the names of the files, empty for topics. most: how many records are read in all, of each stream or
+    partition the first ones; None for all.
 
     Raises InputError for an input that cannot be read, before or while it is.
     """
 
-    def __init__(self, inputs: Sequence[str], settings: Settings) -> None:
+    def __init__(self, inputs: Sequence[str], settings: Settings, most: int | None = None) -> None:
         topics = [name for name in inputs if name.startswith(SCHEME)]
         if topics and len(topics) != len(inputs):
             raise InputError("give either files or topics, not both in one run")
@@ -35,6 +36,7 @@ class Inputs:
         self.done = 0
         self.records = 0
         self._settings = settings
+        self._most = most
         self._topics = topics
         self.files = [] if topics else expand(inputs)
         self._parts = streams(self.files)
@@ -84,9 +86,19 @@ class Inputs:
         )
 
     def _counted(self, stream: Iterator[RecordBatch]) -> Iterator[RecordBatch]:
+        left = self._share(len(self._parts)) if self.files else None
         for batch in stream:
+            if left is not None:
+                batch = batch[:left]
+                left -= len(batch)
             self.records += len(batch)
             yield batch
+            if left == 0:
+                return
+
+    def _share(self, among: int) -> int | None:
+        """The records to read of each of some inputs, at least one; None for all."""
+        return None if self._most is None else -(-self._most // among)
 
     def _read_files(self, part: Sequence[int]) -> Iterator[RecordBatch]:
         for index in part:
@@ -105,7 +117,7 @@ class Inputs:
 
         for url in self._topics:
             try:
-                with KafkaSource(url, self._settings) as source:
+                with KafkaSource(url, self._settings, self._share(len(self._topics))) as source:
                     self.total += source.total
                     for batch in source:
                         self.done += len(batch)

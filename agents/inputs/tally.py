@@ -123,7 +123,7 @@ class Tallies:
                 continue
             self._told.add(number)
             if lacks := tally.lacks():
-                groups.setdefault((lacks, tally.format == "text"), []).append(tally.name)
+                groups.setdefault((lacks, tally.format in ("auto", "text")), []).append(tally.name)
         for (lacks, is_text), names in groups.items():
             advice = "--source-field names the field of the source; times and levels have the usual names"
             if is_text:

@@ -7,6 +7,7 @@ No consumer group and no commits: nothing on the broker changes, and two readers
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from types import TracebackType
 from urllib.parse import unquote, urlsplit
@@ -40,12 +41,13 @@ class KafkaSource:
     Args:
         url: ``kafka://host:port[,host:port]/topic``.
         settings: security and fetch limits; the addresses come from the URL.
+        most: records to read of all partitions together, the first of each; None for all.
 
     Raises:
         SourceError: the URL is not of that form, the broker does not answer, or it has no such topic.
     """
 
-    def __init__(self, url: str, settings: Settings) -> None:
+    def __init__(self, url: str, settings: Settings, most: int | None = None) -> None:
         addresses, self.topic = parse_url(url)
         try:
             self._settings = Settings(**{**settings.model_dump(), "broker": addresses})
@@ -55,8 +57,9 @@ class KafkaSource:
         # Records to expect, over all partitions. Compaction and transactions leave fewer.
         self.total = 0
         self._ends: dict[TopicPartition, int] = {}
+        self._left: dict[TopicPartition, int] = {}  # records that may still be read
         try:
-            self._consumer: AIOKafkaConsumer | None = self._runner.run(self._open())
+            self._consumer: AIOKafkaConsumer | None = self._runner.run(self._open(most))
         except BaseException:
             self._runner.close()
             raise
@@ -90,7 +93,7 @@ class KafkaSource:
             self._consumer = None
             self._runner.close()
 
-    async def _open(self) -> AIOKafkaConsumer:
+    async def _open(self, most: int | None) -> AIOKafkaConsumer:
         try:
             known = await broker.partitions(self._settings)
         except broker.BrokerError as error:
@@ -123,7 +126,9 @@ class KafkaSource:
         for partition in partitions:
             consumer.seek(partition, begins[partition])
         self._ends = {each: ends[each] for each in partitions if ends[each] > begins[each]}
-        self.total = sum(ends[each] - begins[each] for each in self._ends)
+        each_most = sys.maxsize if most is None else -(-most // max(1, len(self._ends)))
+        self._left = dict.fromkeys(self._ends, each_most)
+        self.total = sum(min(ends[each] - begins[each], each_most) for each in self._ends)
         return consumer
 
     async def _fetch(self, consumer: AIOKafkaConsumer) -> list[RecordBatch]:
@@ -137,11 +142,13 @@ class KafkaSource:
                 end = self._ends[partition]
                 if records and records[-1].offset >= end:
                     records = [record for record in records if record.offset < end]
+                records = records[: self._left[partition]]
+                self._left[partition] -= len(records)
                 if records:
                     batches.append(to_batch(partition, records))
             # The position, not the last record, tells the end: it also passes markers and compacted records.
             for partition in list(self._ends):
-                if await consumer.position(partition) >= self._ends[partition]:
+                if not self._left[partition] or await consumer.position(partition) >= self._ends[partition]:
                     del self._ends[partition]
                     consumer.pause(partition)
         except KafkaError as error:

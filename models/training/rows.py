@@ -16,7 +16,7 @@ from models.context.reference import CALIBRATE, FAULTS, LEARN, LEAVE_OUT, PAIRS
 from models.context.templates import TemplateMiner, find_merges, mask
 from models.heads.calibration import MOST_SUSPECTED
 from models.labels import Labels
-from models.options import TrainingOptions
+from models.options import MIN_EVENTS, TrainingOptions
 from models.training.bags import Bags, bags_of, joined
 from models.training.choices import entity_timeout
 from models.training.faults import Faulty, inject
@@ -27,7 +27,6 @@ BATCH: Final = 5000
 FIT_SHARE: Final = 0.7  # of the rows by time fit the weights, the others calibrate
 FAULT_WEIGHT: Final = 0.02  # of a synthetic fault, where there are labels
 WARM_UP: Final = 0.1  # share of the rows in which a young context is still learning what is usual
-MIN_EVENTS: Final = 500
 MINUTE: Final = 60.0  # s: a source over a minute is a unit, where there is no entity
 FAULT_PASSES: Final = 6
 Progress = Callable[[str, int, int], None]

@@ -1,0 +1,72 @@
+"""`qualm inspect`: what is in files or a topic, as qualm reads it."""
+
+import json
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agents.cli import options
+from agents.cli.errors import fail
+
+if TYPE_CHECKING:
+    from agents.inspection import Inspection
+    from schemas.formats.options import ReadOptions
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@options.as_json
+@options.reading
+def inspect(inputs: tuple[str, ...], as_json: bool, **given: Any) -> None:
+    """Say how logs are read: the first command to run on files, globs, '-' or kafka://host:port/topic.
+
+    Shows the format that is found and why, where time, level, source, entity and message are taken from,
+    three records and the events they become, what is not understood, what is missing and what that costs,
+    and the entity that training would take. The first 10,000 records are read, of a topic the first of each
+    partition; nothing on it changes.
+
+    --json prints one object: format, why, events_read, not_understood (share of the records) and events, the
+    first ten: time (Unix seconds, null where unknown), severity (OpenTelemetry number, 0 where unknown),
+    source, entity ("" where unknown), message. Of several formats all are named.
+
+    Exits with 0 where there are events, and with 1 where no record could be read as one.
+
+    \b
+    Examples:
+      qualm inspect app.log
+      qualm inspect 'logs/*.log*' --line '<date> <time> <level> <logger>: <message>'
+      qualm inspect kafka://127.0.0.1:9092/logs --json
+    """
+    from agents.cli.inspect_view import show
+    from schemas.formats.options import ReadOptions
+
+    reading = options.read_options(ReadOptions(), given)
+    found = looked_at(inputs, reading)
+    if as_json:
+        click.echo(json.dumps(found.as_object(), allow_nan=False))
+    elif found.records:
+        show(found, inputs, reading)
+    if not found.records:
+        fail("the input holds no records; is it the right file or topic?")
+    if not len(found.events):
+        fail(f"none of the {found.records:,} records could be read as a log event; check --format and --line")
+
+
+def looked_at(inputs: tuple[str, ...], reading: "ReadOptions") -> "Inspection":
+    """What inputs hold; ends the command where they cannot be read."""
+    from agents.inputs.inputs import InputError, Inputs
+    from agents.inspection import MOST_RECORDS
+    from agents.inspection import inspect as look
+
+    try:
+        return look(Inputs(inputs, options.settings(), MOST_RECORDS), reading)
+    except (InputError, ValueError, OSError) as error:
+        fail(error)
+
+
+def command(name: str, inputs: tuple[str, ...], reading: "ReadOptions", *more: str) -> str:
+    """A command line on the same inputs, read alike, to copy into a shell."""
+    said = {key: value for key, value in reading.remembered().items() if value and value != "auto"}
+    read = [part for key, value in said.items() for part in (f"--{key.replace('_', '-')}", str(value))]
+    return shlex.join(["qualm", name, *inputs, *more, *read])
