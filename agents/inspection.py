@@ -13,6 +13,7 @@ from agents.inputs.tally import Tallies
 from agents.origins import COMPARED, Sample, event, origins
 from agents.partitions import PartitionStates
 from agents.records import RecordBatch
+from agents.source_field import find_source_field
 from schemas.events import EventBatch
 from schemas.formats.detection import TopicDecoder
 from schemas.formats.options import ReadOptions
@@ -40,7 +41,8 @@ class Inspection:
     """What was found. records: read; failed: those that are no log events. taken: where each column comes
     from; missing: what events lack. shown: a few events beside their records. said: sentences about what is
     not there and what that costs; failures: about what was not understood. entity: the one that training
-    would take; None where there is none, or most events have one.
+    would take; None where there is none, or most events have one. source_field: one that may be the source,
+    "" where there is none, or events have one.
     """
 
     found: list[Found]
@@ -53,6 +55,7 @@ class Inspection:
     said: list[str]
     failures: list[str]
     entity: Candidate | None
+    source_field: str
 
     @property
     def format(self) -> str:
@@ -159,6 +162,7 @@ def inspect(inputs: Inputs, options: ReadOptions) -> Inspection:
         [text for text in (*read.tallies.missing(1), read.tallies.no_entity(), _one_document(read)) if text],
         list(read.tallies.failed()),
         find_entity(*_in_time(read, events), options),
+        find_source_field(read.values) if missing.source == len(events) else "",
     )  # fmt: skip
 
 

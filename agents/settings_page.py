@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from agents.settings import PREFIX, Settings
 
-__all__ = ["configuration_page", "example_toml", "settings_table"]
+__all__ = ["commented", "configuration_page", "example_toml", "in_order", "settings_table"]
 
 
 def _shown(field: FieldInfo) -> str:
@@ -37,13 +37,23 @@ def example_toml() -> str:
         "# Settings of qualm. Copy this file to qualm.toml and change what you need; docs/configuration.md",
         "",
     ]
-    for name, field in Settings.model_fields.items():
-        if name == "read":
-            continue  # a table, so it comes last
-        lines += [f"# {field.description}", f"# {name} = {_shown(field) or '...'}", ""]
-    lines += [f"# {Settings.model_fields['read'].description}", "# [read.my-topic]", '# format = "text"']
-    lines += ["# line = '<date> <time> <pid> <level> <logger>: <message>'"]
-    return "\n".join(lines) + "\n"
+    for name in in_order():
+        lines += commented(name)
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def in_order() -> list[str]:
+    """Names of all settings as a file has them: a table comes last."""
+    return [name for name in Settings.model_fields if name != "read"] + ["read"]
+
+
+def commented(name: str) -> list[str]:
+    """Lines for a setting that is left unset: its meaning, and itself with its default as a comment."""
+    field = Settings.model_fields[name]
+    if name == "read":
+        example = "'<date> <time> <pid> <level> <logger>: <message>'"
+        return [f"# {field.description}", "# [read.my-topic]", '# format = "text"', f"# line = {example}", ""]
+    return [f"# {field.description}", f"# {name} = {_shown(field) or '...'}", ""]
 
 
 def configuration_page() -> str:

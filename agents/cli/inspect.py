@@ -47,10 +47,15 @@ def inspect(inputs: tuple[str, ...], as_json: bool, **given: Any) -> None:
         click.echo(json.dumps(found.as_object(), allow_nan=False))
     elif found.records:
         show(found, inputs, reading)
-    if not found.records:
-        fail("the input holds no records; is it the right file or topic?")
     if not len(found.events):
-        fail(f"none of the {found.records:,} records could be read as a log event; check --format and --line")
+        fail(nothing_read(found))
+
+
+def nothing_read(found: "Inspection") -> str:
+    """Why inputs have no events."""
+    if not found.records:
+        return "the input holds no records; is it the right file or topic?"
+    return f"none of the {found.records:,} records could be read as a log event; check --format and --line"
 
 
 def looked_at(inputs: tuple[str, ...], reading: "ReadOptions") -> "Inspection":

@@ -79,6 +79,8 @@ def _show_missing(console: Console, found: Inspection, reading: ReadOptions) -> 
         console.print(Text("  " + printable(text.removeprefix(known), 700), "yellow"))
     for text in found.said:
         console.print(Text("Missing: " + printable(text.removeprefix(known), 700), "yellow"))
+    if found.source_field:
+        console.print(Text(f"Source that may be meant: --source-field {printable(found.source_field, 100)}"))
     if found.entity:
         console.print(Text("Entity that training would take: " + printable(found.entity.sentence(), 300)))
     elif len(found.events) and found.missing.entity == found.missing.events and not _told(reading):
@@ -90,7 +92,9 @@ def _next(found: Inspection, inputs: tuple[str, ...], reading: ReadOptions) -> s
         if len(found.events) < MIN_EVENTS:
             return command("replay", inputs, reading) + "  # too few to train on"
         return command("train", inputs, reading, "--out", "my-bundle")
-    return command("inspect", inputs, reading) + ("" if reading.line else f" --line {LINE}")
+    if {each.format for each in found.found} & {"text", "unknown"}:
+        return command("inspect", inputs, reading) + ("" if reading.line else f" --line {LINE}")
+    return command("replay", inputs, reading)
 
 
 def _told(reading: ReadOptions) -> bool:

@@ -8,6 +8,7 @@ from agents.cli.demo import demo
 from agents.cli.doctor import doctor
 from agents.cli.errors import fail
 from agents.cli.explain import explain
+from agents.cli.init import init
 from agents.cli.inspect import inspect
 from agents.cli.replay import replay
 from agents.cli.simulate import simulate
@@ -46,7 +47,7 @@ def add_plugin(group: click.Group, plugin: EntryPoint) -> None:
         group.add_command(click.Command(plugin.name, callback=lambda: fail(reason), help=reason))
 
 
-for command in (demo, inspect, train, replay, explain, worker, simulate, doctor):
+for command in (demo, inspect, init, train, replay, explain, worker, simulate, doctor):
     main.add_command(command)
 for found in entry_points(group=PLUGINS):
     add_plugin(main, found)

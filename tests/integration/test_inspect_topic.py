@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -42,3 +43,17 @@ def test_of_each_partition_the_first_records_are_read(kafka: Broker, unique: str
         assert source.total == 102  # alike from both, at least as many as asked for
         offsets = [(batch.partition, offset) for batch in source for offset in batch.offsets]
     assert sorted(offsets) == [(partition, offset) for partition in (0, 1) for offset in range(51)]
+
+
+def test_settings_for_a_topic(
+    kafka: Broker, unique: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kafka.create(unique, 2)
+    produce(kafka, unique, [record(number) for number in range(600)], 2)
+    monkeypatch.chdir(tmp_path)
+    url = f"kafka://{kafka.address}/{unique}"
+    result = CliRunner().invoke(main, ["init", url])
+    assert result.exit_code == 0, result.output
+    settings = load_settings()
+    assert (settings.broker, settings.topics, settings.format) == ((kafka.address,), (unique,), "json")
+    assert result.stdout.splitlines()[-2:] == [f"  qualm train {url} --out my-bundle", "  qualm worker"]

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from agents.cli.main import PLUGINS, add_plugin, main
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = ("demo", "inspect", "train", "replay", "explain", "worker", "simulate", "bench", "doctor")
+COMMANDS = ("demo", "inspect", "init", "train", "replay", "explain", "worker", "simulate", "bench", "doctor")
 
 
 def qualm(*arguments: object) -> Result:
