@@ -13,8 +13,10 @@ from agents.outputs import folder_for
 from agents.partitions import PartitionStates
 from agents.records import RecordBatch
 from models.bundle import MANIFEST, Bundle
+from models.context.templates import TemplateMiner
 from models.labels import OUTSIDE, Labels
 from models.options import TrainingOptions
+from models.training.learnt import learnt
 from models.training.rows import build, fill_times
 from models.training.train import train
 from schemas.events import EventBatch
@@ -77,16 +79,15 @@ class _Columns:
 def read_events(
     streams: Sequence[Iterator[RecordBatch]],
     inputs: Inputs,
-    options: ReadOptions,
+    tallies: Tallies,
     progress: Progress,
     say: Callable[[str], None] = lambda text: None,
 ) -> EventBatch:
-    """All events in order of time; say gets sentences about what was not understood.
+    """All events in order of time; tallies counts them, say gets sentences about what was not understood.
 
     Raises InputError for no event or more than MOST_EVENTS, and where none has a time, or the entity that was
     asked for.
     """
-    tallies = Tallies(inputs, options)
     decoders = PartitionStates(tallies.of_partition)
     columns = _Columns()
     for batch in in_order(streams, tallies.of_stream):
@@ -150,10 +151,13 @@ def run_training(
     """
     with folder_for(out, MANIFEST):
         streams, reading, entity = choose_entity(inputs.streams(), reading)
-        events = read_events(streams, inputs, reading, progress, say)
+        tallies = Tallies(inputs, reading)
+        events = read_events(streams, inputs, tallies, progress, say)
         if labels is not None:
             _check(labels, events, say)
         rows = build(events, labels, reading, options, progress)
+        rows.summary.update(records=inputs.records, not_understood=tallies.failures)
+        rows.summary.update(learnt(events, rows.of_entity, TemplateMiner(rows.merges)))
         if entity:
             rows.summary["entity"] = entity
         return train(rows, options, progress).save(out)

@@ -9,7 +9,7 @@ import click
 
 from agents.cli import options
 from agents.cli.errors import WRONG, fail
-from agents.cli.inspect import command, looked_at, nothing_read
+from agents.cli.first_look import command, looked_at, nothing_read
 from models.options import MIN_EVENTS
 
 if TYPE_CHECKING:

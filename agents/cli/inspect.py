@@ -1,17 +1,13 @@
 """`qualm inspect`: what is in files or a topic, as qualm reads it."""
 
 import json
-import shlex
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from agents.cli import options
 from agents.cli.errors import fail
-
-if TYPE_CHECKING:
-    from agents.inspection import Inspection
-    from schemas.formats.options import ReadOptions
+from agents.cli.first_look import looked_at, nothing_read
 
 
 @click.command()
@@ -49,29 +45,3 @@ def inspect(inputs: tuple[str, ...], as_json: bool, **given: Any) -> None:
         show(found, inputs, reading)
     if not len(found.events):
         fail(nothing_read(found))
-
-
-def nothing_read(found: "Inspection") -> str:
-    """Why inputs have no events."""
-    if not found.records:
-        return "the input holds no records; is it the right file or topic?"
-    return f"none of the {found.records:,} records could be read as a log event; check --format and --line"
-
-
-def looked_at(inputs: tuple[str, ...], reading: "ReadOptions") -> "Inspection":
-    """What inputs hold; ends the command where they cannot be read."""
-    from agents.inputs.inputs import InputError, Inputs
-    from agents.inspection import MOST_RECORDS
-    from agents.inspection import inspect as look
-
-    try:
-        return look(Inputs(inputs, options.settings(), MOST_RECORDS), reading)
-    except (InputError, ValueError, OSError) as error:
-        fail(error)
-
-
-def command(name: str, inputs: tuple[str, ...], reading: "ReadOptions", *more: str) -> str:
-    """A command line on the same inputs, read alike, to copy into a shell."""
-    said = {key: value for key, value in reading.remembered().items() if value and value != "auto"}
-    read = [part for key, value in said.items() for part in (f"--{key.replace('_', '-')}", str(value))]
-    return shlex.join(["qualm", name, *inputs, *more, *read])

@@ -6,7 +6,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from agents.cli.inspect import command
+from agents.cli.first_look import command
 from agents.inputs.tally import LINE
 from agents.inspection import Inspection
 from agents.origins import COLUMNS, Sample

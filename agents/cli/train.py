@@ -113,7 +113,9 @@ def train(inputs: tuple[str, ...], out: Path, labels: Path | None, as_json: bool
 
 
 def _say_trained(bundle: "Bundle", out: Path, as_json: bool) -> None:
+    from agents.cli.train_view import show
     from models.scores import ALERTS_BY
+    from models.training.learnt import false_alarms
 
     rate, training = bundle.false_alarm_rate, bundle.manifest.training
     smallest = bundle.calibrations[ALERTS_BY].smallest
@@ -121,13 +123,11 @@ def _say_trained(bundle: "Bundle", out: Path, as_json: bool) -> None:
         advice = "nothing will alert; give more events, or a higher --false-alarm-rate"
         warn(f"so few events give no p-value below {smallest:.2g}: {advice}")
     if as_json:
-        click.echo(
-            json.dumps({"bundle": str(out), "digest": bundle.digest, "false_alarm_rate": rate, **training})
-        )
+        head = {"bundle": str(out), "digest": bundle.digest}
+        alarms = {"false_alarm_rate": rate, "false_alarms_a_day": false_alarms(training, rate)}
+        click.echo(json.dumps({**head, **training, **alarms}))
         return
-    trained = f"trained on {training['events']:,} events, alerts at p <= {rate:.2g}"
+    show(training, rate)
     wires = f"{training['open_wires_reached']} of {training['wires']} wires open"
-    if "entity" in training:
-        click.echo(f"Entity: {training['entity']}; --entity-field or --entity-pattern names another.")
-    click.echo(f"Wrote {out} ({bundle.digest[:16]}): {trained}, {wires}.")
+    click.echo(f"Wrote {out} ({bundle.digest[:16]}), {wires}.")
     click.echo(f"Next: qualm replay INPUT --bundle {out}")

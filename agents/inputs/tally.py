@@ -146,6 +146,11 @@ class Tallies:
             rest = sum(tally.failed for tally in bad[SHOWN:])
             yield f"{len(bad) - SHOWN} more inputs have {rest:,} records that are no log events"
 
+    @property
+    def failures(self) -> int:
+        """How many records are no log events."""
+        return sum(tally.failed for tally in self._all)
+
     def no_time(self) -> bool:
         """Whether there are events and none of them has a time."""
         counts = [tally.missing for tally in self._all]

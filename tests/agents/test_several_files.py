@@ -12,6 +12,7 @@ import pytest
 from agents.demo.simulation import DEMO_START, demo_incidents, simulate
 from agents.explain import NotFoundError, Wanted, find, judge
 from agents.inputs.inputs import Inputs
+from agents.inputs.tally import Tallies
 from agents.replay import Replay
 from agents.settings import load_settings
 from agents.train import choose_entity, read_events, run_training
@@ -124,7 +125,7 @@ def test_training_reads_the_same_events_in_the_same_order(files: tuple[list[str]
     for names in files:
         inputs = Inputs(names, load_settings())
         streams, reading, why = choose_entity(inputs.streams(), ReadOptions(format="json"))
-        found.append((read_events(streams, inputs, reading, lambda *_: None), reading, why))
+        found.append((read_events(streams, inputs, Tallies(inputs, reading), lambda *_: None), reading, why))
     (one, one_reading, one_why), (several, reading, why) = found
     assert (reading, why) == (one_reading, one_why)
     for column in EventBatch.__slots__:

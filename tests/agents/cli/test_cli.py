@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -15,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agents.cli.main import PLUGINS, add_plugin, main
+from models.bundle import Bundle
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = ("demo", "inspect", "init", "train", "replay", "explain", "worker", "simulate", "bench", "doctor")
@@ -56,8 +58,40 @@ def bundle(logs: Path) -> Path:
     assert summary["bundle"] == str(out)
     assert summary["events"] > 1000
     assert len(summary["digest"]) == 64
+    assert summary["not_understood"] == 0
+    assert summary["sources"] > 5 < summary["templates"]
+    assert summary["false_alarms_a_day"] > 0
     assert 0 < summary["open_wires_reached"] <= 4
     return out
+
+
+def test_training_ends_with_what_it_learnt(logs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "b"
+    result = CliRunner(env={"COLUMNS": "60"}).invoke(
+        main, ["train", str(logs), "--out", str(out), "--steps", "3", "--wires", "2"]
+    )
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    training = Bundle.load(out).manifest.training
+    seconds, units = training["to"] - training["from"], training["units"]
+    assert lines[0] == f"Learnt from {training['events']:,} events of {seconds / 60:.1f} minutes"
+    heads = [line[2:17].strip() for line in lines if line[:2] == "  " and line[2:3].strip()]
+    assert heads[:8] == [
+        "from",
+        "sources",
+        "entities",
+        "templates",
+        "usual",
+        "errors",
+        "false alarms",
+        "not understood",
+    ]
+    assert all(len(line) <= 60 for line in lines[:-2])
+    said = " ".join(result.stdout.split())
+    alarms = 0.001 * (units["entity"] + units["source"]) * 86_400 / seconds
+    assert abs(float(re.search(r"about ([\d,.]+) a day", said)[1].replace(",", "")) / alarms - 1) < 0.06  # type: ignore[index]  # fails where it is not said
+    assert "not understood nothing" in said
+    assert units["source"] > 0 < units["entity"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from agents.cli.main import main
 from agents.inputs.inputs import Inputs
+from agents.inputs.tally import Tallies
 from agents.records import RecordBatch
 from agents.settings import load_settings
 from agents.train import choose_entity, read_events
@@ -40,7 +41,7 @@ def years(*paths: Path) -> list[int]:
     """Of the events, as training reads them."""
     inputs = Inputs([str(path) for path in paths], load_settings())
     streams, options, _ = choose_entity(inputs.streams(), ReadOptions())
-    events = read_events(streams, inputs, options, lambda *_: None)
+    events = read_events(streams, inputs, Tallies(inputs, options), lambda *_: None)
     return [datetime.fromtimestamp(time, UTC).year for time in events.time]
 
 

@@ -1,0 +1,67 @@
+"""What `qualm train` ends with: what was learnt, in about ten lines."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from textwrap import fill
+from typing import Any, Final
+
+import click
+
+from agents.report import printable
+from models.training.learnt import DAY, false_alarms
+from schemas.alert import rfc3339
+
+_WIDEST: Final = 100
+_INDENT: Final = 17
+_TEXT: Final = 40  # letters of a template
+
+
+def show(training: Mapping[str, Any], rate: float) -> None:
+    """For people."""
+    width = min(_WIDEST, shutil.get_terminal_size((80, 24)).columns)
+    span = duration(training["to"] - training["from"])
+    begin, end = (rfc3339(training[name])[:16].replace("T", " ") for name in ("from", "to"))
+    click.secho(f"Learnt from {training['events']:,} events of {span}", bold=True)
+    for name, text in (("from", f"{begin} to {end} UTC"), *_rows(training, rate, span)):
+        line = f"  {name:<{_INDENT - 2}}{printable(text, 1_000)}"
+        click.echo(fill(line, width, subsequent_indent=" " * _INDENT, break_on_hyphens=False))
+
+
+def _rows(training: Mapping[str, Any], rate: float, span: str) -> Iterator[tuple[str, str]]:
+    busiest, share = training["busiest"]
+    yield "sources", f"{training['sources']:,}; the busiest is {busiest}, with {share:.0%} of the events"
+    yield "entities", _entities(training)
+    if "entity" in training:
+        yield "", f"{training['entity']}; --entity-field or --entity-pattern names another"
+    yield "templates", f"{training['templates']:,}"
+    yield "usual", ", ".join(f"“{text[:_TEXT]}” {share:.0%}" for text, share in training["common"])
+    yield "errors", f"{training['errors']:.2%} of the events are ERROR or worse"
+    units, alarms = training["units"], _rounded(false_alarms(training, rate))
+    came = f"{units['entity']:,} entities and {units['source']:,} minutes of sources came in {span}"
+    yield (
+        "false alarms",
+        f"about {alarms} a day at a rate of {rate:.2g}, if all is normal and goes on as here: {came}",
+    )
+    failed, records = training["not_understood"], training["records"]
+    yield "not understood", f"{failed:,} of {records:,} records" if failed else "nothing"
+
+
+def _entities(training: Mapping[str, Any]) -> str:
+    if not training["entities"]:
+        return "none: sources are judged by the minute, not single requests"
+    events, seconds = training["entity_events"], duration(training["entity_seconds"])
+    often = f"{training['entities']:,}, in {training['with_entity']:.0%} of the events"
+    return f"{often}; the median one has {events:,.3g} events in {seconds}"
+
+
+def duration(seconds: float) -> str:
+    """In the unit that fits."""
+    for unit, size in (("days", DAY), ("hours", 3_600.0), ("minutes", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def _rounded(number: float) -> str:
+    """Two digits: it is an estimate."""
+    return f"{number:.2g}" if number < 100 else f"{float(f'{number:.2g}'):,.0f}"
