@@ -12,6 +12,7 @@ from agents.cli.init import init
 from agents.cli.inspect import inspect
 from agents.cli.replay import replay
 from agents.cli.simulate import simulate
+from agents.cli.tail import tail
 from agents.cli.train import train
 from agents.cli.worker import worker
 
@@ -47,7 +48,7 @@ def add_plugin(group: click.Group, plugin: EntryPoint) -> None:
         group.add_command(click.Command(plugin.name, callback=lambda: fail(reason), help=reason))
 
 
-for command in (demo, inspect, init, train, replay, explain, worker, simulate, doctor):
+for command in (demo, inspect, init, train, replay, explain, worker, tail, simulate, doctor):
     main.add_command(command)
 for found in entry_points(group=PLUGINS):
     add_plugin(main, found)

@@ -42,12 +42,15 @@ class KafkaSource:
         url: ``kafka://host:port[,host:port]/topic``.
         settings: security and fetch limits; the addresses come from the URL.
         most: records to read of all partitions together, the first of each; None for all.
+        back: offsets before the end of each partition from which on it is read; None: from the beginning.
 
     Raises:
         SourceError: the URL is not of that form, the broker does not answer, or it has no such topic.
     """
 
-    def __init__(self, url: str, settings: Settings, most: int | None = None) -> None:
+    def __init__(
+        self, url: str, settings: Settings, most: int | None = None, back: int | None = None
+    ) -> None:
         addresses, self.topic = parse_url(url)
         try:
             self._settings = Settings(**{**settings.model_dump(), "broker": addresses})
@@ -57,9 +60,10 @@ class KafkaSource:
         # Records to expect, over all partitions. Compaction and transactions leave fewer.
         self.total = 0
         self._ends: dict[TopicPartition, int] = {}
+        self._opened_at: dict[TopicPartition, int] = {}
         self._left: dict[TopicPartition, int] = {}  # records that may still be read
         try:
-            self._consumer: AIOKafkaConsumer | None = self._runner.run(self._open(most))
+            self._consumer: AIOKafkaConsumer | None = self._runner.run(self._open(most, back))
         except BaseException:
             self._runner.close()
             raise
@@ -86,6 +90,26 @@ class KafkaSource:
                 raise SourceError(f"topic {self.topic}: the broker sent nothing for {silence:.0f} s")
             yield from batches
 
+    def follow(self) -> Iterator[RecordBatch]:
+        """What is written behind the end that the topic had, as it comes; never ends by itself.
+
+        Raises:
+            SourceError: the broker refuses to be read.
+        """
+        while self._consumer is not None:
+            yield from self._runner.run(self._fetch_new(self._consumer))
+
+    async def _fetch_new(self, consumer: AIOKafkaConsumer) -> list[RecordBatch]:
+        try:
+            for partition, end in self._opened_at.items():
+                consumer.seek(partition, end)
+                consumer.resume(partition)
+            self._opened_at = {}
+            fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=self._settings.fetch_records)
+        except KafkaError as error:
+            raise SourceError(f"topic {self.topic}: {error}") from error
+        return [to_batch(partition, records) for partition, records in fetched.items() if records]
+
     def close(self) -> None:
         """Disconnect; closing twice does nothing."""
         if self._consumer is not None:
@@ -93,7 +117,7 @@ class KafkaSource:
             self._consumer = None
             self._runner.close()
 
-    async def _open(self, most: int | None) -> AIOKafkaConsumer:
+    async def _open(self, most: int | None, back: int | None) -> AIOKafkaConsumer:
         try:
             known = await broker.partitions(self._settings)
         except broker.BrokerError as error:
@@ -123,8 +147,11 @@ class KafkaSource:
         except KafkaError as error:
             await consumer.stop()
             raise SourceError(f"topic {self.topic}: {error}") from error
+        if back is not None:
+            begins = {each: max(begins[each], ends[each] - back) for each in partitions}
         for partition in partitions:
             consumer.seek(partition, begins[partition])
+        self._opened_at = ends
         self._ends = {each: ends[each] for each in partitions if ends[each] > begins[each]}
         each_most = sys.maxsize if most is None else -(-most // max(1, len(self._ends)))
         self._left = dict.fromkeys(self._ends, each_most)

@@ -19,7 +19,10 @@ from agents.cli.main import PLUGINS, add_plugin, main
 from models.bundle import Bundle
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = ("demo", "inspect", "init", "train", "replay", "explain", "worker", "simulate", "bench", "doctor")
+COMMANDS = (
+    *("demo", "inspect", "init", "train", "replay", "explain"),
+    *("worker", "tail", "simulate", "bench", "doctor"),
+)
 
 
 def qualm(*arguments: object) -> Result:
