@@ -266,6 +266,22 @@ def test_devices_agree(bundle: Bundle, messages: list[SalientMessage], device: s
         np.testing.assert_allclose(ours[name], theirs[name], atol=1e-5)
 
 
+def test_lines_of_an_entity_out_of_order_are_judged(bundle: Bundle) -> None:
+    """As in exports of OpenTelemetry, whose records are grouped by service."""
+    events = simulated(8)
+    order = sorted(range(len(events)), key=lambda row: (row // 100, events.source[row]))
+    events = EventBatch(*([getattr(events, name)[row] for row in order] for name in EventBatch.__slots__))
+    triage = Triage(bundle, "t", 0)
+    reasons = [
+        reason
+        for batch in chunks(events, 100)
+        for event in to_score(triage.process(batch).messages)
+        for reason in event.evidence
+    ]
+    assert any(reason.age == 0.0 for reason in reasons)
+    assert all(reason.age >= 0.0 for reason in reasons)
+
+
 def test_events_without_a_time_can_be_salient(bundle: Bundle) -> None:
     events = simulated(6)
     events.time = [float("nan")] * len(events)
