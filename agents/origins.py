@@ -5,20 +5,30 @@ Decoders do not say it, since that would cost every event; a few events side by 
 
 from __future__ import annotations
 
+import binascii
 import re
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from math import isnan
 from typing import Final, NamedTuple
 
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import DecodeError as ProtobufError
+from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
+
 from schemas.events import UNKNOWN_SOURCE, EventBatch, severity_number
+from schemas.formats.binary import refuse_binary
 from schemas.formats.errors import DecodeError
 from schemas.formats.headers import LEVEL_TOKENS, SYSLOG_SEVERITY
 from schemas.formats.json import load
+from schemas.formats.packed import unpacked
 from schemas.timestamps import TimestampReader, epoch_seconds
 
-__all__ = ["COLUMNS", "COMPARED", "Event", "Sample", "event", "origins"]
+__all__ = ["COLUMNS", "COMPARED", "Event", "Sample", "content", "event", "is_binary", "origins"]
 
 COLUMNS: Final = ("time", "level", "source", "entity", "message")
 COMPARED: Final = 100  # events
@@ -63,7 +73,7 @@ def origins(samples: Sequence[Sample]) -> dict[str, str]:
     of_record: dict[bytes, list[tuple[str, object]]] = {}
     for sample in samples[:COMPARED]:
         if sample.record not in of_record:
-            of_record[sample.record] = list(_leaves_of(sample.record))
+            of_record[sample.record] = list(_leaves_of(content(sample.record)))
         for column, where, weight in _matches(sample, of_record[sample.record]):
             votes[column][where] += weight
     return {column: next((where for where, _ in votes[column].most_common(1)), "") for column in COLUMNS}
@@ -71,18 +81,44 @@ def origins(samples: Sequence[Sample]) -> dict[str, str]:
 
 def _matches(sample: Sample, leaves: list[tuple[str, object]]) -> Iterator[tuple[str, str, int]]:
     """Column, where it may be from, and how much speaks for that."""
-    found = list(_of_fields(sample.event, leaves) if leaves else _of_line(sample.event, sample.record))
+    record = content(sample.record)
+    if leaves:
+        found = list(_of_fields(sample.event, leaves))
+    else:
+        found = [] if is_binary(record) else list(_of_line(sample.event, record))
     yield from found
     columns = {column for column, _, _ in found}
     if "time" not in columns and abs(sample.event.time - sample.record_time) < 1e-3:
         yield "time", "the record's timestamp", 1
 
 
+def content(record: bytes) -> bytes:
+    """What is in a record that may be packed; the record where that is damaged or large."""
+    try:
+        return unpacked(record, _BYTES) if record else record
+    except DecodeError:
+        return record
+
+
+def is_binary(record: bytes) -> bool:
+    """Whether a record is no text."""
+    try:
+        refuse_binary(record or b" ")
+    except DecodeError:
+        return True
+    return False
+
+
 # Fields -------------------------------------------------------------------------------------------------
 
 
 def _leaves_of(record: bytes) -> Iterator[tuple[str, object]]:
-    """Path and value of what a JSON record holds; nothing for others. Of several lines the first counts."""
+    """Path and value of what a record of JSON or OTLP holds, of several lines the first; else nothing."""
+    if record[:1] == b"\n" and len(record) <= _BYTES and is_binary(record):
+        with suppress(ProtobufError):
+            fields = MessageToDict(LogsData.FromString(record), use_integers_for_enums=True)
+            yield from islice(_leaves(fields, "", 0), _LEAVES)
+        return
     if record[:1] not in (b"{", b"[") or len(record) > _BYTES:
         return
     for part in (record, record.partition(b"\n")[0]):
@@ -90,10 +126,7 @@ def _leaves_of(record: bytes) -> Iterator[tuple[str, object]]:
             parsed = load(part)
         except DecodeError:
             continue
-        for number, leaf in enumerate(_leaves(parsed, "", 0)):
-            if number >= _LEAVES:
-                return
-            yield leaf
+        yield from islice(_leaves(parsed, "", 0), _LEAVES)
         return
 
 
@@ -126,10 +159,20 @@ def _of_fields(known: Event, leaves: list[tuple[str, object]]) -> Iterator[tuple
             yield "level", path, 2 if _LEVEL_NAME.search(path) else 1
         if known.source != UNKNOWN_SOURCE and text == known.source:
             yield "source", path, 1
-        if known.entity and known.entity in (text, str(value)):
+        if known.entity and known.entity in (text, str(value), _hexadecimal(path, text)):
             yield "entity", path, 1
         if known.message and known.message in text:
             yield "message", path, 2 if text.rstrip("\r\n") == known.message else 1
+
+
+def _hexadecimal(path: str, text: str) -> str:
+    """A trace id as OTLP writes it, where Protobuf has bytes, which are base64 here."""
+    if not path.endswith("traceId"):
+        return ""
+    try:
+        return b64decode(text).hex()
+    except binascii.Error:
+        return ""
 
 
 def _is_time(value: object, time: float) -> bool:

@@ -21,7 +21,7 @@ CONFIG = Path("qualm.toml")
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@options.inputs
 @click.option(
     "--out",
     default=CONFIG,
@@ -32,11 +32,12 @@ CONFIG = Path("qualm.toml")
 @click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
 @options.reading
 def init(inputs: tuple[str, ...], out: Path, force: bool, **given: Any) -> None:
-    """Look at logs, write a commented qualm.toml for them, and say the next two commands.
+    """Look at logs and write a commented qualm.toml.
 
-    Looks at the first 10,000 records, as `qualm inspect` does, and proposes format, source and entity; what
-    options say about reading is taken as it is. Of a topic, broker and topic are set too. Passwords are
-    never written: put them into the environment.
+    Looks at the first 10,000 records, as `qualm inspect` does, proposes format, source and entity, and says
+    the next two commands. What options say about reading is taken as it is. Of a topic, broker and topic are
+    set too. Passwords are never written: put them into the environment. Exits with 2 where the file is there
+    already.
 
     \b
     Examples:
@@ -90,8 +91,11 @@ def _topics(inputs: Sequence[str]) -> dict[str, tuple[str, str]]:
 def _say(found: "Inspection", out: Path, reading: "ReadOptions") -> None:
     from agents.report import printable
 
-    entity = reading.entity_field or reading.entity_pattern or found.taken["entity"] or "none found"
-    source = reading.source_field or found.taken["source"] or "none found"
+    lacking, n = found.missing, len(found.events)
+    entity = "none found" if lacking.entity == n else found.taken["entity"] or "what the record says"
+    source = "none found" if lacking.source == n else found.taken["source"] or "what the record says"
+    entity = reading.entity_field or reading.entity_pattern or entity
+    source = reading.source_field or source
     click.echo(f"Wrote {printable(str(out), 300)}")
     for name, value in (("format", found.format), ("source", source), ("entity", entity)):
         click.echo(f"  {name}: {printable(value, 300)}")

@@ -9,7 +9,7 @@ from rich.text import Text
 from agents.cli.first_look import command
 from agents.inputs.tally import LINE
 from agents.inspection import Inspection
-from agents.origins import COLUMNS, Sample
+from agents.origins import COLUMNS, Sample, content, is_binary
 from agents.report import printable
 from models.options import MIN_EVENTS
 from schemas.alert import rfc3339
@@ -62,11 +62,23 @@ def _show_sample(console: Console, sample: Sample) -> None:
     source = printable(known.source, 24) if known.source != UNKNOWN_SOURCE else "no source"
     about = f"  {printable(known.entity, 40)}" if known.entity else ""
     for text in (
-        Text("> " + printable(sample.record[:2_000].decode("utf-8", "replace"), 1_000), "dim"),
+        Text("> " + _record(sample.record), "dim"),
         Text(f"  {_when(known.time)}  {level}  {source}{about}", "cyan"),
         Text("  " + printable(known.message, 1_000)),
     ):
         console.print(text, no_wrap=True, overflow="ellipsis", crop=True)
+
+
+def _record(record: bytes) -> str:
+    """The beginning of a record; of one that is no text with dots for what is no letter."""
+    unpacked = content(record)
+    text = unpacked[:2_000].decode("utf-8", "replace")
+    if not is_binary(unpacked):
+        return printable(text, 1_000)
+    letters = ("".join(letter if letter.isprintable() and letter != "\ufffd" else "." for letter in text))[
+        :500
+    ]
+    return f"{len(unpacked):,} bytes: {letters}"
 
 
 def _show_missing(console: Console, found: Inspection, reading: ReadOptions) -> None:

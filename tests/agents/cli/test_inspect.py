@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 
 from agents.cli.main import main
 from tests.troubleshooting import says
@@ -97,6 +100,25 @@ def test_fields_of_otlp_are_named_by_their_attribute(tmp_path: Path) -> None:
     assert {name: shown[name][1] for name in whole} == {
         name: "…" + path[-37:] for name, path in whole.items()
     }
+
+
+def test_otlp_in_protobuf_is_shown_as_its_fields(tmp_path: Path) -> None:
+    request = LogsData()
+    group = request.resource_logs.add()
+    group.resource.attributes.add(key="service.name").value.string_value = "pay"
+    log = group.scope_logs.add().log_records.add(severity_number=17)
+    log.time_unix_nano = 1_714_566_896_500_000_000
+    log.body.string_value = "refused"
+    log.trace_id = bytes(range(16))
+    path = tmp_path / "o.txt"
+    path.write_bytes(base64.b64encode(gzip.compress(request.SerializeToString())))
+    result = CliRunner(env={"COLUMNS": "100"}).invoke(main, ["inspect", str(path)])
+    assert {name: where.rsplit(".", 1)[-1] for name, (_, where) in columns(result.stdout).items()} == {
+        "time": "timeUnixNano", "level": "severityNumber", "source": "name]", "entity": "traceId",
+        "message": "stringValue",
+    }  # fmt: skip
+    assert "ERROR  pay  000102030405060708090a0b0c0d0e0f" in result.stdout
+    assert "service.name" in result.stdout.split("\n> ")[1].splitlines()[0]
 
 
 @pytest.mark.parametrize(
