@@ -10,7 +10,7 @@ from agents.cli import options
 from agents.cli.errors import fail
 
 
-@click.command()
+@click.command(short_help="Measure this machine.")
 @click.argument("what", type=click.Choice(["circuits", "stream", "readout"]))
 @options.as_json
 @click.option(

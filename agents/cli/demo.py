@@ -7,7 +7,7 @@ import click
 from agents.cli import options
 
 
-@click.command()
+@click.command(short_help="Show alerts live on simulated services.")
 @click.option("--seed", default=7, show_default=True, help="Of the simulated services.")
 @options.as_json
 def demo(seed: int, as_json: bool) -> None:

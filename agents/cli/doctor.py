@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from agents.check import Check
 
 
-@click.command()
+@click.command(short_help="Check installation, settings, broker, topics.")
 @options.as_json
 def doctor(as_json: bool) -> None:
     """Say what is installed, whether settings, bundle and broker fit together, what the topics hold, and

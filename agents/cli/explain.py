@@ -22,9 +22,9 @@ _LIMIT: Final = 1 << 20  # bytes of an alert: far more than any has
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
-@click.command()
-@click.argument("alert")
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.command(short_help="Say why an alert was raised.")
+@click.argument("alert", shell_complete=options.files)
+@options.inputs
 @options.bundle
 @options.device
 @options.false_alarm_rate

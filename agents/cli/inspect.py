@@ -11,11 +11,13 @@ from agents.cli.first_look import looked_at, nothing_read
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@options.inputs
 @options.as_json
 @options.reading
 def inspect(inputs: tuple[str, ...], as_json: bool, **given: Any) -> None:
-    """Say how logs are read: the first command to run on files, globs, '-' or kafka://host:port/topic.
+    """Say how logs are read; the first command to run.
+
+    INPUT is a file, a glob, '-' or kafka://host:port/topic.
 
     Shows the format that is found and why, where time, level, source, entity and message are taken from,
     three records and the events they become, what is not understood, what is missing and what that costs,

@@ -27,10 +27,20 @@ def main() -> None:
 
     \b
     Try it:            qualm demo
-    On your own file:  qualm train app.log --out my-bundle
+    On your own file:  qualm inspect app.log
+                       qualm train app.log --out my-bundle
                        qualm replay today.log --bundle my-bundle
-    On Kafka:          qualm worker --bundle my-bundle --topics logs
+    On Kafka:          qualm init kafka://127.0.0.1:9092/logs
+                       qualm worker --bundle my-bundle --topics logs
     If in doubt:       qualm doctor
+
+    \b
+    Exit codes: 0 it is done; 1 it could not be, or a check failed; 2 what was
+    asked for cannot be: an option, a setting, a bundle or device of a worker.
+    The last line on standard error says why, and what to do.
+
+    Shell completion: eval "$(_QUALM_COMPLETE=bash_source qualm)"; zsh_source and
+    fish_source likewise.
     """
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from agents.cli.errors import WRONG, fail
 from models.options import EvaluateOptions
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 Options = TypeVar("Options", bound="DataclassInstance")
 
+
+def files(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of files, for shells to complete."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+inputs = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", shell_complete=files)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON alone, for programs.")
 false_alarm_rate = click.option(
     "--false-alarm-rate",

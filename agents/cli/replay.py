@@ -28,8 +28,8 @@ class Outputs:
     as_json: bool
 
 
-@click.command()
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.command(short_help="Run logs through the detector; say how well.")
+@options.inputs
 @options.bundle
 @options.labels
 @click.option("--metrics", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures as JSON.")

@@ -7,7 +7,7 @@ import click
 from agents.cli.errors import fail
 
 
-@click.command()
+@click.command(short_help="Write logs of simulated services.")
 @click.option("--seed", default=1, show_default=True, help="Same seed and options, same events.")
 @click.option(
     "--duration",

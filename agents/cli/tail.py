@@ -24,7 +24,7 @@ _NONE = (
 
 
 @click.command()
-@click.argument("name", metavar="INPUT")
+@click.argument("name", metavar="INPUT", shell_complete=options.files)
 @click.option("--once", is_flag=True, help="End at the present end of a topic instead of following it.")
 @click.option(
     "-n",
@@ -36,11 +36,12 @@ _NONE = (
 )
 @options.as_json
 def tail(name: str, once: bool, last: int, as_json: bool) -> None:
-    """Show alerts, salient events and dead letters, the latest of a file or topic, and what comes.
+    """Show alerts, salient events and dead letters.
 
-    INPUT is a file (as `qualm replay --alerts` writes it; '-' for standard input) or kafka://host:port/topic.
-    A topic is followed until Ctrl-C, or shown --once; nothing on it changes. Times are in UTC: event time, of
-    dead letters the time of the record.
+    The latest of a file or topic, and what comes. INPUT is a file (as `qualm replay --alerts` writes it; '-'
+    for standard input) or kafka://host:port/topic. A topic is followed until Ctrl-C, or shown --once; nothing
+    on it changes. Times are in UTC: event time, of dead letters the time of the record. Exits with 1 where
+    nothing of it is one of the three.
 
     --json prints an object a line, all of the record and a type: alert, salient or dead_letter.
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from models.bundle import Bundle
 
 
-@click.command()
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.command(short_help="Train a bundle on logs.")
+@options.inputs
 @click.option(
     "--out",
     required=True,

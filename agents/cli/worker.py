@@ -9,7 +9,7 @@ from agents.cli import options
 from agents.cli.errors import WRONG, fail
 
 
-@click.command()
+@click.command(short_help="Read logs from Kafka, publish alerts.")
 @click.option(
     "--role", type=click.Choice(["all", "triage", "evaluate"]), help="Which of the two agents to run."
 )

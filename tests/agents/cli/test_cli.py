@@ -106,6 +106,30 @@ def test_help_teaches_with_an_example(command: str) -> None:
     assert qualm("--help").stdout.count(command)
 
 
+def completed(words: str) -> list[str]:
+    """What click's own completion gives a shell for the last word."""
+    code = "from agents.cli.main import main; main(prog_name='qualm')"
+    given = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")), "_QUALM_COMPLETE": "bash_complete"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | given)
+    return done.stdout.split()
+
+
+def test_shells_complete_commands_options_and_files() -> None:
+    assert completed("qualm ins") == ["plain,inspect"]
+    assert completed("qualm train --entity-p") == ["plain,--entity-pattern"]
+    assert completed("qualm train --format otlp_") == ["plain,otlp_proto"]
+    for words in ("inspect", "init", "train", "replay", "tail", "explain", "explain x"):
+        assert completed(f"qualm {words} app") == ["file,app"], words
+
+
+def test_help_fits_a_terminal_and_names_the_exit_codes() -> None:
+    shown = CliRunner(env={"COLUMNS": "80"}).invoke(main, ["--help"]).stdout
+    assert "Exit codes: 0" in shown
+    assert "..." not in shown.split("Commands:")[1]  # each of them is told in full
+    assert all(len(line) <= 80 for line in shown.splitlines())
+
+
 def test_help_loads_no_heavy_library() -> None:
     code = (
         "import sys; from click.testing import CliRunner; from agents.cli.main import main\n"
