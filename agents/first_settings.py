@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import Any
 
 from agents.inspection import Inspection
-from agents.report import printable
+from agents.printable import printable
 from agents.settings import Settings
 from agents.settings_page import commented, in_order
 from schemas.formats.options import ReadOptions

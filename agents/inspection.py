@@ -159,21 +159,11 @@ def inspect(inputs: Inputs, options: ReadOptions) -> Inspection:
     return Inspection(
         read.found(), inputs.records, read.failed, events, missing, origins(spread),
         [read.sample(events, row) for row in _to_show(events)],
-        [text for text in (*read.tallies.missing(1), read.tallies.no_entity(), _one_document(read)) if text],
+        [text for text in (*read.tallies.missing(1), read.tallies.no_entity()) if text],
         list(read.tallies.failed()),
         find_entity(*_in_time(read, events), options),
         find_source_field(read.values) if missing.source == len(events) else "",
     )  # fmt: skip
-
-
-def _one_document(read: _Read) -> str:
-    """That the first records look like the lines of one JSON document; "" where they do not."""
-    first, second = ((value or b"").strip() for value in [*read.values, b"", b""][:2])
-    if first in (b"{", b"[", b"[{") and second[:1] in (b'"', b"{", b"}"):
-        return (
-            "no line is an object: this is one JSON document over many lines; `jq -c .` makes one line of it"
-        )
-    return ""
 
 
 def _to_show(events: EventBatch) -> list[int]:

@@ -26,7 +26,8 @@ def reasons(why: NDArray[Any], text: Callable[[int], str]) -> list[Reason]:
     return [
         Reason(
             kind=_REASONS[kind], template=text(template)[:TEMPLATE_CHARS],
-            nats=round(nats, 3), share=min(1.0, share), age=max(0.0, round(age, 3)),  # below 0 where lines came out of order
+            nats=round(nats, 3), share=min(1.0, share),
+            age=max(0.0, round(age, 3)),  # below 0 where lines of the entity came out of order
         )
         for kind, template, nats, share, age in sorted(told, key=lambda reason: -reason[2])
     ]  # fmt: skip

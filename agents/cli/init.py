@@ -89,7 +89,7 @@ def _topics(inputs: Sequence[str]) -> dict[str, tuple[str, str]]:
 
 
 def _say(found: "Inspection", out: Path, reading: "ReadOptions") -> None:
-    from agents.report import printable
+    from agents.printable import printable
 
     lacking, n = found.missing, len(found.events)
     entity = "none found" if lacking.entity == n else found.taken["entity"] or "what the record says"

@@ -10,7 +10,7 @@ from agents.cli.first_look import command
 from agents.inputs.tally import LINE
 from agents.inspection import Inspection
 from agents.origins import COLUMNS, Sample, content, is_binary
-from agents.report import printable
+from agents.printable import printable
 from models.options import MIN_EVENTS
 from schemas.alert import rfc3339
 from schemas.events import UNKNOWN_SOURCE, severity_text

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.text import Text
 
-from agents.report import printable
+from agents.printable import printable
 from agents.tail import DeadRecord, Message
 from schemas.alert import Alert, rfc3339
 from schemas.events import severity_text

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from agents.report import printable
+from agents.printable import printable
 from models.training.learnt import DAY, false_alarms
 from schemas.alert import rfc3339
 
