@@ -1,6 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRAS ?= aer,tensor,bench,dev
+EXTRAS ?= aer,tensor,bench,registry,dev
 
 .PHONY: install demo test check mutants bench bundle clean help
 

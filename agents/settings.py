@@ -33,6 +33,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from agents.kafka.schema_registry import registry_of
 from models.options import EvaluateOptions
 from schemas.formats.options import Format, ReadOptions
 
@@ -115,6 +116,13 @@ class Settings(BaseSettings):
     read: dict[str, ReadSettings] = Field(
         default_factory=dict,
         description="The six settings above for one topic, as table `[read.TOPIC]`.",
+    )
+    schema_registry: str | None = Field(
+        default=None,
+        description="Address of the schema registry whose Avro is read; needs the extra `registry`.",
+    )
+    schema_registry_auth: SecretStr | None = Field(
+        default=None, description="`user:password` for it; never logged. Prefer the environment to the file."
     )
 
     salient_topic: str = Field(
@@ -267,6 +275,7 @@ class Settings(BaseSettings):
         """
         general = {name: getattr(self, name) for name in ReadSettings.model_fields}
         try:
+            general["schema_of"] = registry_of(self.schema_registry, self.schema_registry_auth)
             options = (trained or ReadOptions()).override(general)
             return options.override(self.read[topic].model_dump()) if topic in self.read else options
         except ValueError as error:

@@ -68,6 +68,11 @@ def reading(command: Command) -> Command:
             "--entity-pattern", help="Regular expression (RE2) that finds the entity in the message."
         ),
         click.option("--source-field", help="JSON field that holds the source."),
+        click.option(
+            "--schema-registry",
+            metavar="URL",
+            help="Schema registry whose Avro is read; user and password: QUALM_SCHEMA_REGISTRY_AUTH.",
+        ),
     )
     for option in reversed(options):
         command = option(command)
@@ -77,8 +82,10 @@ def reading(command: Command) -> Command:
 def read_options(remembered: "ReadOptions", given: Mapping[str, Any]) -> "ReadOptions":
     """How lines are read: as a bundle remembers, overridden by what the command line says."""
     names = remembered.remembered().keys()
+    registry = settings(schema_registry=given.get("schema_registry")).read_options("").schema_of
+    said = {name: value for name, value in given.items() if name in names} | {"schema_of": registry}
     try:
-        return remembered.override({name: value for name, value in given.items() if name in names})
+        return remembered.override(said)
     except ValueError as error:
         fail(error)
 

@@ -63,8 +63,8 @@ def binary_kind(value: bytes) -> str:
     if value[0] == 0 and len(value) > 5:
         return (
             "Avro or Protobuf in Confluent's wire format (magic byte 0, schema id "
-            f"{int.from_bytes(value[1:5], 'big')}), which needs a schema registry; have the producer or a "
-            "connector write JSON"
+            f"{int.from_bytes(value[1:5], 'big')}), which needs a schema registry; give --schema-registry, "
+            "or have the producer or a connector write JSON"
         )
     if value[:1] == b"x" and len(value) > 2 and (value[0] * 256 + value[1]) % 31 == 0:
         return "zlib; use the producer's compression.type, or gzip or Zstandard"

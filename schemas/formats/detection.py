@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.events import MAX_SOURCE_CHARS, EventBatch, Row
 from schemas.formats.binary import refuse_binary
+from schemas.formats.confluent import content_of
 from schemas.formats.cri import MAX_UNFINISHED
 from schemas.formats.errors import DecodeError
 from schemas.formats.json import load
@@ -60,7 +61,8 @@ class TopicDecoder:
     With ``auto``, the first JSON object, or binary record of a known format, fixes the format, and so do 32
     records of text. Until then broken records that begin with ``{`` fail and others are read as text, so that
     a stray line at the start does not turn a topic of JSON into one of text. A header ``content-type`` may
-    say it at once. Records in gzip or Zstandard are unpacked; other binary ones are never read as text.
+    say it at once. Records in gzip or Zstandard are unpacked, and so are those in
+    Confluent's wire format; other binary ones are never read as text.
 
     Results depend on the order of the records, never on how they were batched: use one decoder per partition.
     """
@@ -187,6 +189,10 @@ class TopicDecoder:
         value = unpacked(value, limit)
         if not value or value.isspace():
             raise DecodeError("empty")
+        if value[0] == 0:
+            value = content_of(value, self.options.schema_of)
+            if len(value) > limit:
+                raise DecodeError(f"too large: {len(value)} bytes as JSON, more than {limit}")
         if self._format != "auto" and self._format not in BINARY:
             refuse_binary(value)
         return value

@@ -8,5 +8,5 @@ class DecodeError(ValueError):
 
     The text up to its first colon is one of a few stable phrases, so that counts can be grouped: "empty",
     "too large", "binary", "broken", "not JSON", "not an object", "too many values", "too many events",
-    "not OTLP", "not MessagePack", "no events".
+    "not OTLP", "not MessagePack", "not Avro", "no schema", "no events".
     """

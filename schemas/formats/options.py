@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from schemas.formats.confluent import SchemaOf
 from schemas.formats.names import FORMATS, Format
 from schemas.formats.patterns import entity_finder
 from schemas.formats.text import LinePattern
@@ -25,6 +26,7 @@ class ReadOptions:
             its first group, or the whole match, is the entity.
         source_field: field of the source, preferred to the usual names.
         max_record_bytes: larger records are not decoded.
+        schema_of: gives the schemas of a registry; None: Avro in Confluent's wire format is not read.
 
     Raises:
         ValueError: an option that cannot work; the text says what to do.
@@ -37,6 +39,7 @@ class ReadOptions:
     entity_pattern: str | None = None
     source_field: str | None = None
     max_record_bytes: int = 16 * 1024 * 1024
+    schema_of: SchemaOf | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -74,5 +77,6 @@ class ReadOptions:
         return replace(self, **(replaced | chosen))
 
     def remembered(self) -> dict[str, str | None]:
-        """What a bundle remembers of them: all but the limit, which is the reader's own."""
-        return {name: value for name, value in asdict(self).items() if name != "max_record_bytes"}
+        """What a bundle remembers of them: all but the limit and the registry, which are the reader's own."""
+        own = ("max_record_bytes", "schema_of")
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in own}

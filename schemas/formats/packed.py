@@ -1,4 +1,4 @@
-"""What a record is packed in: gzip, Zstandard, base64 of gzip, and the envelope of a schema registry."""
+"""What a record is packed in: gzip, Zstandard, and base64 of gzip."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ _GZIP = b"\x1f\x8b\x08"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _GZIP_BASE64 = b"H4sI"
 """How gzip begins in base64; CloudWatch hands its logs on like this."""
-_ENVELOPE = 5
-"""Bytes of Confluent's wire format before the content: magic byte 0 and the id of a schema."""
 _MOST_WINDOW = 1 << 27
 _PIECE = 256
 """Bytes handed over at once: at most 8 MiB come of them, as four can stand for a block of 128 KiB."""
@@ -44,10 +42,6 @@ def unpacked(value: bytes, limit: int) -> bytes:
         except binascii.Error:
             return value
         return _gunzip(packed, limit)
-    if (
-        value[0] == 0 and value[_ENVELOPE : _ENVELOPE + 1] == b"{"
-    ):  # JSON Schema: no schema is needed to read it
-        return value[_ENVELOPE:]
     return value
 
 
