@@ -95,6 +95,16 @@ def test_bytes_are_text_and_decimals_numbers() -> None:
     }  # fmt: skip
 
 
+def test_text_that_is_not_utf8_is_repaired_as_in_json() -> None:
+    schema = json.dumps(record_of("string"))
+    assert json.loads(avro_to_json(b"\x04a\xff", schema)) == {"x": "a\ufffd"}
+
+
+def test_what_is_larger_as_json_than_a_record_may_be_is_too_large() -> None:
+    schema = {"type": "record", "name": "R", "fields": [{"name": "n" * 100, "type": "boolean"}]}
+    assert why(HEAD + b"\1", schema, max_record_bytes=100) == "too large: 109 bytes as JSON, more than 100"
+
+
 def test_a_record_whose_first_byte_is_a_brace_is_avro() -> None:
     schema = {"type": "record", "name": "R", "fields": [
         {"name": "n", "type": "long"}, {"name": "message", "type": "string"}]}  # fmt: skip
