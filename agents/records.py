@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import nan
+from typing import Final
 
 from schemas.events import EventBatch
 from schemas.formats.detection import Decoded, TopicDecoder
 
+FILE_TOPIC: Final = "file"  # the topic of records of files
 Headers = list[tuple[str, bytes]]
 
 

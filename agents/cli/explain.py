@@ -15,6 +15,7 @@ from models.options import EvaluateOptions
 
 if TYPE_CHECKING:
     from agents.explain import Wanted
+    from agents.settings import Settings
     from schemas.alert import Alert
 
 NOT_FOUND: Final = 2  # exit code of an alert that the inputs do not give
@@ -24,7 +25,7 @@ _ID: Final = re.compile(r"[0-9a-f]{32}")
 
 @click.command(short_help="Say why an alert was raised.")
 @click.argument("alert", shell_complete=options.files)
-@options.inputs
+@click.argument("inputs", nargs=-1, metavar="[INPUT]...", shell_complete=options.files)
 @options.bundle
 @options.device
 @options.false_alarm_rate
@@ -34,9 +35,10 @@ def explain(alert: str, inputs: tuple[str, ...], bundle: Path | None, as_json: b
     """Say why an alert was raised, by making it again.
 
     ALERT is a file with an alert as JSON (of several the first), '-' for standard input, or the id of an
-    alert. INPUT is what it came from, files or topics, beginning where its worker began to read: as in a
-    replay, records run through the worker's own code, here until the alert comes by. Then what argued for it
-    is left out, one thing at a time, and its score computed anew.
+    alert. INPUT is what it came from, files or topics, beginning where its worker began to read; without,
+    the alert's topic on the broker of the settings, or for an id their topics. As in a replay, records run
+    through the worker's own code, here until the alert comes by. Then what argued for it is left out, one
+    thing at a time, and its score computed anew.
 
     Exits with 0 when the p-value is that of the alert, with 1 when it is another one or something is wrong,
     and with 2 when the inputs do not give the alert.
@@ -59,7 +61,8 @@ def explain(alert: str, inputs: tuple[str, ...], bundle: Path | None, as_json: b
         wanted = _wanted(alert, inputs)
         loaded = Bundle.load(bundle) if bundle else Bundle.default()
         reading = options.read_options(loaded.manifest.read_options(), given)
-        logs = Inputs(inputs, options.settings())
+        settings = options.settings()
+        logs = Inputs(inputs or _topics(wanted, settings), settings)
         evaluate = options.chosen(EvaluateOptions, given)
         evaluator = Evaluator(loaded, evaluate)
         with progress_bars(quiet=as_json) as progress:
@@ -82,6 +85,17 @@ def explain(alert: str, inputs: tuple[str, ...], bundle: Path | None, as_json: b
             "the p-value is not that of the alert: the worker had read other records before it, or its "
             "circuits ran on another --device or processor"
         )
+
+
+def _topics(wanted: "Wanted", settings: "Settings") -> list[str]:
+    """The topics that an alert may come from. Raises ValueError where it comes from files."""
+    from agents.records import FILE_TOPIC
+
+    known = wanted.alert
+    if known is not None and known.topic == FILE_TOPIC:
+        raise ValueError("the alert comes from files; name them behind it: qualm explain ALERT INPUT...")
+    topics = settings.topics if known is None else (known.topic,)
+    return [f"kafka://{','.join(settings.broker)}/{topic}" for topic in topics]
 
 
 def _wanted(name: str, inputs: tuple[str, ...]) -> "Wanted":

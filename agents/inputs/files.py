@@ -15,7 +15,7 @@ from typing import IO, Final
 import zstandard
 
 from agents.inputs.documents import records
-from agents.records import RecordBatch
+from agents.records import FILE_TOPIC, RecordBatch
 from schemas.timestamps import EARLIEST
 
 BLOCK: Final = 1 << 20  # bytes read at once
@@ -109,7 +109,7 @@ class FileReader:
     def _batch(self, offsets: list[int], values: list[bytes]) -> RecordBatch:
         n = len(values)
         return RecordBatch(
-            "file", 0, offsets, list(values), [nan] * n, [None] * n, [[]] * n, written=self._written
+            FILE_TOPIC, 0, offsets, list(values), [nan] * n, [None] * n, [[]] * n, written=self._written
         )
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from agents.inputs.files import FileReader, InputError, expand, size
 from agents.inputs.rotation import streams
-from agents.records import RecordBatch
+from agents.records import FILE_TOPIC, RecordBatch
 from agents.settings import Settings
 from models.labels import Labels, read_labels
 from schemas.alert import Alert
@@ -79,7 +79,7 @@ class Inputs:
 
     def within(self, alert: Alert) -> Alert:
         """A located alert with the coordinates that its event has while files are read."""
-        if len(self.files) < 2 or alert.topic != "file":
+        if len(self.files) < 2 or alert.topic != FILE_TOPIC:
             return alert
         return alert.model_copy(
             update={"partition": 0, "offset": alert.partition * FILE_LINES + alert.offset}

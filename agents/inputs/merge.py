@@ -10,7 +10,7 @@ from heapq import heapify, heappop, heappush
 from math import inf, isnan, nan
 from typing import Final
 
-from agents.records import RecordBatch
+from agents.records import FILE_TOPIC, RecordBatch
 from schemas.events import EventBatch
 from schemas.formats.detection import Decoded, TopicDecoder
 
@@ -140,7 +140,7 @@ def _batch(
     n = len(values)
     decoded = Decoded(events, failures)
     offsets = list(range(given, given + n))
-    return RecordBatch("file", 0, offsets, values, [nan] * n, [None] * n, [[]] * n, decoded=decoded)
+    return RecordBatch(FILE_TOPIC, 0, offsets, values, [nan] * n, [None] * n, [[]] * n, decoded=decoded)
 
 
 def _cut(events: EventBatch, start: int, end: int) -> EventBatch:

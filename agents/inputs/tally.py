@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agents.inputs.inputs import Inputs
+from agents.records import FILE_TOPIC
 from schemas.events import UNKNOWN_SOURCE
 from schemas.formats.detection import Decoded, TopicDecoder
 from schemas.formats.errors import DecodeError
@@ -103,7 +104,7 @@ class Tallies:
 
     def of_stream(self, number: int) -> TopicDecoder:
         """A decoder for a stream of the inputs."""
-        return self._decoder(Tally(self._inputs.names[number], "file", 0))
+        return self._decoder(Tally(self._inputs.names[number], FILE_TOPIC, 0))
 
     def of_partition(self, topic: str, partition: int) -> TopicDecoder:
         """A decoder for a partition of a topic, or for files: of several, merged ones come decoded."""

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from agents.cli.main import main
 from agents.demo.simulation import DEMO_START, demo_incidents, simulate, write_file
 from agents.demo.worker_process import free_port
 from agents.explain import Wanted, find
@@ -61,6 +63,12 @@ def test_a_topic_gives_the_alerts_of_the_file(broker: Broker, unique: str, tmp_p
     found = find(Wanted(firing.id, firing), inputs, Bundle.default(), ReadOptions())
     assert found.candidates[0][0].offset == firing.offset
     assert inputs.done < inputs.total  # reading ends there
+
+    (tmp_path / "alert.json").write_bytes(firing.encode())
+    arguments = ["explain", str(tmp_path / "alert.json"), "--json"]  # no input: the alert names its topic
+    explained = CliRunner().invoke(main, arguments, env={"QUALM_BROKER": broker.address})
+    assert explained.exit_code == 0, explained.output
+    assert json.loads(explained.stdout)["alert"]["id"] == firing.id
 
     again, _ = replayed(url)  # nothing was committed, and the ids are the same
     assert [alert.encode() for alert in again] == [alert.encode() for alert in of_topic]

@@ -47,6 +47,18 @@ def refused(result: Result, code: int, *says: str) -> None:
     assert result.stdout == ""
 
 
+def test_without_inputs_the_alert_says_where_it_comes_from(folder: Path, alerts: list[Alert]) -> None:
+    """Its topic on the broker of the settings, where nobody listens here; files it cannot name."""
+    of_topic = alerts[0].model_copy(update={"topic": "orders"}).encode()
+    (folder / "of_topic.json").write_bytes(of_topic)
+    bundle = ["--bundle", str(folder / "bundle")]
+    environment = {"QUALM_BROKER": "127.0.0.1:1"}
+    runner = CliRunner()
+    refused(runner.invoke(main, ["explain", str(folder / "alerts.jsonl"), *bundle]), 1, "comes from files")
+    for alert in (str(folder / "of_topic.json"), alerts[0].id):
+        refused(runner.invoke(main, ["explain", alert, *bundle], env=environment), 1, "127.0.0.1:1")
+
+
 def test_an_alert_for_people(folder: Path, alerts: list[Alert]) -> None:
     """The last firing one: request r8, accepted and never done."""
     result = explain(folder, alerts[7].id)
