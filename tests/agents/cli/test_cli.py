@@ -255,7 +255,7 @@ def test_wrong_usage_exits_2() -> None:
         ("train", "x"),
         ("replay", "x", "--false-alarm-rate", "2"),
         ("replay", "x", "--resolve-after", "-1"),
-        ("explain", "0" * 32),
+        ("explain",),
         ("simulate", "--rate", "0"),
         ("bench", "everything"),
         ("nonsense",),
