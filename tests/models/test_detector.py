@@ -215,6 +215,12 @@ def test_numbers_that_are_not_finite_are_refused(bundle: Bundle) -> None:
                 evaluator.score_arrays(np.full((1, 4), bad, np.float32), is_open, np.zeros(1), names)
 
 
+def test_a_row_is_salient_only_if_it_makes_its_unit_one_of_the_budgets_share(rows: TrainingRows) -> None:
+    """Half of the rows may pass, but half of them say nothing."""
+    half = train(rows, replace(OPTIONS, salience_budget=0.5), lambda *_: None)
+    assert half.manifest.prefilter_threshold == pytest.approx(np.log(2.0))
+
+
 def test_training_reaches_the_open_wires_asked_for(rows: TrainingRows) -> None:
     for target in (1.5, 3.0):
         made = train(rows, replace(OPTIONS, steps=200, open_wires=target), lambda *_: None)
