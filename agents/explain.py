@@ -25,8 +25,7 @@ from models.explanation import Explainer
 from models.scores import ALERTS_BY, PUBLISHED
 from schemas.alert import Alert
 from schemas.events import EventBatch
-from schemas.formats.detection import Decoded, TopicDecoder
-from schemas.formats.kafka_headers import Headers
+from schemas.formats.detection import TopicDecoder
 from schemas.formats.options import ReadOptions
 from schemas.salient import SalientEvent
 
@@ -114,32 +113,13 @@ class Explained:
         return self.given is None or math.isclose(self.given.p_value, self.alert.p_value, rel_tol=SAME)
 
 
-class _Decoder(TopicDecoder):
-    """The worker's decoder, which keeps what it has decoded until somebody takes it."""
-
-    def __init__(self, options: ReadOptions) -> None:
-        super().__init__(options)
-        self.decoded: list[EventBatch] = []
-
-    def decode(
-        self,
-        values: Sequence[bytes | None],
-        offsets: Sequence[int],
-        timestamps: Sequence[float | None],
-        headers: Sequence[Headers] | None = None,
-    ) -> Decoded:
-        """As TopicDecoder does."""
-        decoded = super().decode(values, offsets, timestamps, headers)
-        self.decoded.append(decoded.events)
-        return decoded
-
-
 class _Partition:
     """Triage of one partition, and its last lines."""
 
     def __init__(self, bundle: Bundle, reading: ReadOptions, topic: str, partition: int) -> None:
-        self._decoder = _Decoder(reading)
-        self._triage = PartitionTriage(bundle, self._decoder, topic, partition)
+        self._decoded: list[EventBatch] = []  # until their lines are taken
+        decoder = TopicDecoder(reading, lambda decoded, *_: self._decoded.append(decoded.events))
+        self._triage = PartitionTriage(bundle, decoder, topic, partition)
         self._lines = LineHistory()
         self.events = 0
 
@@ -150,10 +130,10 @@ class _Partition:
         candidates = _candidates(output, wanted)
         place = (candidates[0][0].offset, candidates[0][0].record) if candidates else None
         line = None
-        decoded = [batch.decoded.events] if batch.decoded is not None else self._decoder.decoded
+        decoded = [batch.decoded.events] if batch.decoded is not None else self._decoded
         for events in decoded:
             line = self._lines.add(events, place) or line
-        self._decoder.decoded.clear()
+        self._decoded.clear()
         if not candidates:
             return None
         event = candidates[0][0]

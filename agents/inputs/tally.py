@@ -10,7 +10,6 @@ from schemas.events import UNKNOWN_SOURCE
 from schemas.formats.detection import Decoded, TopicDecoder
 from schemas.formats.errors import DecodeError
 from schemas.formats.json import load
-from schemas.formats.kafka_headers import Headers
 from schemas.formats.options import Format, ReadOptions
 from schemas.missing import Missing
 
@@ -60,31 +59,6 @@ class Tally:
         return tuple(text for count, text in found if none.events == count > 0)
 
 
-class TallyingDecoder(TopicDecoder):
-    """The worker's decoder, with a tally of what it understood."""
-
-    def __init__(
-        self, options: ReadOptions, tally: Tally, on_entities: Callable[[Sequence[str]], None]
-    ) -> None:
-        super().__init__(options)
-        self._tally = tally
-        self._on_entities = on_entities
-
-    def decode(
-        self,
-        values: Sequence[bytes | None],
-        offsets: Sequence[int],
-        timestamps: Sequence[float | None],
-        headers: Sequence[Headers] | None = None,
-    ) -> Decoded:
-        """As TopicDecoder does."""
-        decoded = super().decode(values, offsets, timestamps, headers)
-        self._tally.format = self.format
-        self._tally.add(decoded, values, offsets)
-        self._on_entities(decoded.events.entity)
-        return decoded
-
-
 class Tallies:
     """The tallies of all that is read in one run, and sentences about them; on_entities gets those of all
     events, "" for none.
@@ -114,7 +88,14 @@ class Tallies:
 
     def _decoder(self, tally: Tally) -> TopicDecoder:
         self._all.append(tally)
-        return TallyingDecoder(self._options, tally, self._on_entities)
+
+        def note(decoded: Decoded, values: Sequence[bytes | None], offsets: Sequence[int]) -> None:
+            tally.format = decoder.format
+            tally.add(decoded, values, offsets)
+            self._on_entities(decoded.events.entity)
+
+        decoder = TopicDecoder(self._options, note)
+        return decoder
 
     def missing(self, enough: int = ENOUGH) -> Iterator[str]:
         """What inputs of enough events that were not spoken of yet are without, and what that costs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -65,10 +65,20 @@ class TopicDecoder:
     Confluent's wire format; other binary ones are never read as text.
 
     Results depend on the order of the records, never on how they were batched: use one decoder per partition.
+
+    Args:
+        options: how records are read.
+        on_decoded: told of all that comes of each call of `decode`, with its records and their offsets.
+
     """
 
-    def __init__(self, options: ReadOptions) -> None:
+    def __init__(
+        self,
+        options: ReadOptions,
+        on_decoded: Callable[[Decoded, Sequence[bytes | None], Sequence[int]], None] = lambda *_: None,
+    ) -> None:
         self.options = options
+        self._on_decoded = on_decoded
         self._readers = Readers.of(options)
         self._headers = HeaderReader(options)
         self._undecided = self._records = self._failed = 0
@@ -178,7 +188,9 @@ class TopicDecoder:
                 failures.append((index, str(error)))
         self._records += len(values)
         self._failed += len(failures)
-        return Decoded(EventBatch.of(rows), failures)
+        decoded = Decoded(EventBatch.of(rows), failures)
+        self._on_decoded(decoded, values, offsets)
+        return decoded
 
     def _prepared(self, value: bytes | None, limit: int) -> bytes:
         """The content of a record: unpacked, not empty, and no binary where it has to be text."""
