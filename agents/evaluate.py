@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from agents.incidents import Incidents
 from agents.partitions import PartitionStates, TopicPartition
@@ -18,6 +20,7 @@ from models.bundle import Bundle
 from models.context.features import Kind
 from models.detector import Evaluator
 from models.explanation import Explainer, Explanation
+from models.false_alarms import FalseAlarms
 from models.options import EvaluateOptions
 from models.scores import ALERTS_BY, PUBLISHED, EventScores, ScoreName
 from schemas.alert import Alert, Driver, Scores, fingerprint
@@ -29,13 +32,14 @@ __all__ = ["SalientEvaluation", "alert_id", "make_alert"]
 
 # Salient events whose ids are remembered per input partition, to know one that was delivered twice.
 REMEMBERED = 4096
+UNUSUAL: Final = 0.01  # p-value up to which a unit of an incident is not normal again
 
 
 class _Origin:
     """What evaluate keeps for one input partition: its incidents and the ids of its latest events."""
 
-    def __init__(self, resolve_after: float) -> None:
-        self.incidents = Incidents(resolve_after)
+    def __init__(self, options: EvaluateOptions) -> None:
+        self.incidents = Incidents(options.resolve_after, options.pages_per_hour)
         self._ids: dict[str, None] = {}
 
     def seen(self, event_id: str) -> bool:
@@ -60,15 +64,15 @@ class _Origin:
 class _Origins:
     """What evaluate keeps for one partition of the salient topic: one _Origin per input partition in it."""
 
-    def __init__(self, resolve_after: float) -> None:
-        self._resolve_after = resolve_after
+    def __init__(self, options: EvaluateOptions) -> None:
+        self._options = options
         self._origins: dict[TopicPartition, _Origin] = {}
 
     def of(self, message: SalientMessage) -> _Origin:
         """That of the input partition that a message came from."""
         name = (message.topic, message.partition)
         if name not in self._origins:
-            self._origins[name] = _Origin(self._resolve_after)
+            self._origins[name] = _Origin(self._options)
         return self._origins[name]
 
     def snapshot(self) -> bytes:
@@ -80,7 +84,7 @@ class _Origins:
         """Go on from a snapshot. Raises ValueError for anything else."""
         try:
             for topic, partition, content in orjson.loads(data)["origins"]:
-                origin = self._origins[str(topic), int(partition)] = _Origin(self._resolve_after)
+                origin = self._origins[str(topic), int(partition)] = _Origin(self._options)
                 origin.resume(content)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not a snapshot of incidents: {error}") from None
@@ -100,29 +104,30 @@ class SalientEvaluation:
         on_device_failure: Callable[[str], None] = lambda device: None,
         names: Collection[ScoreName] = PUBLISHED,
     ) -> None:
-        self._evaluator = Evaluator(bundle, options, on_device_failure)
+        self.evaluator = Evaluator(bundle, options, on_device_failure)
         self._explainer = Explainer(bundle)
         self._names = names
-        self.rate = (
-            options.false_alarm_rate or bundle.false_alarm_rate
-        )  # an event alerts at p-values up to it
-        self.states = PartitionStates(lambda topic, partition: _Origins(options.resolve_after))
+        asked = options.false_alarms
+        self.false_alarms = FalseAlarms.parse(asked) if asked else bundle.false_alarms
+        self.states = PartitionStates(lambda topic, partition: _Origins(options))
         # Told of every score, also of those that raise no alert; replay holds them against labels.
         self.on_scores: Callable[[Sequence[SalientEvent], EventScores], None] | None = None
+        # Told of every suspicious event, as an alert that knows nothing of its incident, and its id.
+        self.on_suspicious: Callable[[Alert, str], None] | None = None
 
     @property
     def device(self) -> str:
         """The device that evaluates circuits."""
-        return self._evaluator.device
+        return self.evaluator.device
 
     @property
     def reason(self) -> str:
         """Why it is that device."""
-        return self._evaluator.reason
+        return self.evaluator.reason
 
     def check(self, event: SalientEvent) -> None:
         """Raises ValueError for an event that cannot be scored with this bundle."""
-        self._evaluator.check(event)
+        self.evaluator.check(event)
 
     def process(self, messages: Sequence[SalientMessage], topic: str = "", partition: int = 0) -> list[Alert]:
         """Score a micro-batch and return the alerts to publish, in order.
@@ -136,25 +141,46 @@ class SalientEvaluation:
         was changed, and the same messages may be given again.
         """
         events = [message for message in messages if isinstance(message, SalientEvent)]
-        scores = self._evaluator.score(events, self._names)
+        scores = self.evaluator.score(events, self._names)
         if self.on_scores is not None:
             self.on_scores(events, scores)
         origins = self.states.of(topic, partition)
-        suspicious = (scores.p_values[ALERTS_BY] <= self.rate).tolist()
+        limits = self.limits(events)
         alerts: list[Alert] = []
         row = 0
         for message in messages:
             origin = origins.of(message)
-            if isinstance(message, SalientEvent):
-                if suspicious[row] and not origin.seen(message.id):
-                    alerts += origin.incidents.observe(self._alert(message, scores, row))
-                row += 1
             alerts += origin.incidents.advance(message.watermark)
+            if isinstance(message, SalientEvent):
+                alerts += self._judge(origin, message, scores, row, float(limits[row]))
+                row += 1
         return alerts
 
-    def _alert(self, event: SalientEvent, scores: EventScores, row: int) -> Alert:
+    def limits(self, events: Sequence[SalientEvent]) -> NDArray[np.float64]:
+        """Largest p-value (n,) at which each event alerts."""
+        return self.false_alarms.limits(
+            np.array([event.pace for event in events], np.float64).reshape(len(events), 2),
+            np.array([event.learning for event in events], bool),
+            np.array([event.severity for event in events], np.int64),
+        )
+
+    def _judge(
+        self, origin: _Origin, event: SalientEvent, scores: EventScores, row: int, limit: float
+    ) -> list[Alert]:
+        """What an event makes of the incidents of its input partition."""
+        p_value = float(scores.p_values[ALERTS_BY][row])
+        if p_value > limit:
+            if p_value <= UNUSUAL:
+                origin.incidents.keep(event.source, event.entity, event.time)
+            return []
+        if origin.seen(event.id):
+            return []
         p_values = {name: float(scores.p_values[name][row]) for name in PUBLISHED}
-        return make_alert(event, p_values, self._explainer.explain(event.features))
+        alert = make_alert(event, p_values, limit, self._explainer.explain(event.features))
+        incident, published = origin.incidents.observe(alert)
+        if self.on_suspicious is not None:
+            self.on_suspicious(alert, incident)
+        return published
 
 
 def alert_id(event_id: str) -> str:
@@ -164,19 +190,24 @@ def alert_id(event_id: str) -> str:
     return hashlib.blake2b(f"{event_id}:firing".encode(), digest_size=16).hexdigest()
 
 
-def make_alert(event: SalientEvent, p_values: Mapping[ScoreName, float], why: Explanation) -> Alert:
+def make_alert(
+    event: SalientEvent, p_values: Mapping[ScoreName, float], limit: float, why: Explanation
+) -> Alert:
     """The alert that one event argues for, before it is part of an incident.
 
     Args:
         event: the salient event.
         p_values: of all published scores.
+        limit: largest p-value at which it alerts.
         why: what argued most for it.
     """
     p_value = p_values[ALERTS_BY]
     time = event.time if math.isfinite(event.time) else event.watermark
     drivers = [Driver(name=name, value=value, expected=expected) for name, value, expected in why.drivers]
+    name = alert_id(event.id)
     return Alert(
-        id=alert_id(event.id),
+        id=name,
+        incident=name,
         fingerprint=fingerprint(event.source, why.kind, event.template_id),
         status="firing",
         time=time,
@@ -191,6 +222,9 @@ def make_alert(event: SalientEvent, p_values: Mapping[ScoreName, float], why: Ex
         template_id=event.template_id,
         example=event.message,
         p_value=p_value,
+        p_limit=limit,
+        known=event.known,
+        learning=event.learning,
         features=drivers,
         evidence=event.evidence,
         open_wires=list(event.open_wires),
@@ -208,7 +242,7 @@ def _labels(event: SalientEvent, kind: Kind) -> dict[str, str]:
     return {
         "alertname": f"Qualm {kind}",
         "source": event.source,
-        "severity": severity_text(event.severity).lower(),
+        "level": severity_text(event.severity).lower(),
         "kind": kind,
         "template_id": event.template_id,
     }

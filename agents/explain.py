@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from agents.evaluate import alert_id, make_alert
-from agents.incidents import resolved_id
+from agents.evaluate import SalientEvaluation, alert_id, make_alert
 from agents.inputs.inputs import Inputs
 from agents.inputs.merge import in_order
 from agents.line_history import Line, LineHistory
@@ -20,7 +19,6 @@ from agents.records import RecordBatch
 from agents.triage import PartitionTriage, TriageOutput
 from models.attribution import Attribution, attribute
 from models.bundle import Bundle
-from models.detector import Evaluator
 from models.explanation import Explainer
 from models.scores import ALERTS_BY, PUBLISHED
 from schemas.alert import Alert
@@ -54,10 +52,10 @@ class Wanted:
         """Raises ExplainError for an alert that is not firing, or that another bundle has made."""
         if self.alert is None:
             return
-        if self.alert.status != "firing":
+        if self.alert.update in ("continues", "resolved"):
             raise ExplainError(
-                f"alert {self.id} says that an incident is over; give a firing one of the same incident "
-                f"(fingerprint {self.alert.fingerprint})"
+                f"alert {self.id} says that an incident goes on or is over, which no one record "
+                f"says; give the one that it began with: {self.alert.incident}"
             )
         if self.alert.bundle != bundle.digest:
             raise ExplainError(
@@ -98,13 +96,13 @@ class Found:
 class Explained:
     """An alert made again, before it is part of an incident, and what argued for it.
 
-    given: the alert as it was given, None for an id alone; rate: the false-alarm rate in force.
+    given: the alert as it was given, None for an id alone; limit: largest p-value that alerts.
     """
 
     alert: Alert
     event: SalientEvent
     attribution: Attribution
-    rate: float
+    limit: float
     given: Alert | None
 
     @property
@@ -151,7 +149,7 @@ def find(
 
     Raises:
         NotFoundError: these inputs, so read, and this bundle do not give the alert.
-        ExplainError: it is of another bundle, or says that an incident is over.
+        ExplainError: it is of another bundle, or says that an incident goes on or is over.
         InputError: as Inputs do.
     """
     wanted.check(bundle)
@@ -176,29 +174,27 @@ def find(
     )
 
 
-def judge(found: Found, given: Alert | None, bundle: Bundle, evaluator: Evaluator, rate: float) -> Explained:
+def judge(found: Found, given: Alert | None, bundle: Bundle, evaluation: SalientEvaluation) -> Explained:
     """Judge the event again that was found; given: the alert, where all of it is at hand."""
-    scores = evaluator.score([event for event, _ in found.candidates], PUBLISHED)
-    row = int((scores.p_values[ALERTS_BY] <= rate).argmax())  # the first that is suspicious has the alert
+    events = [event for event, _ in found.candidates]
+    evaluator, limits = evaluation.evaluator, evaluation.limits(events)
+    scores = evaluator.score(events, PUBLISHED)
+    row = int((scores.p_values[ALERTS_BY] <= limits).argmax())  # the first that is suspicious has the alert
+    limit = float(limits[row])
     event, scale = found.candidates[row]
     p_values = {name: float(scores.p_values[name][row]) for name in PUBLISHED}
-    alert = make_alert(event, p_values, Explainer(bundle).explain(event.features))
-    return Explained(alert, event, attribute(bundle, evaluator, event, scale), rate, given)
+    alert = make_alert(event, p_values, limit, Explainer(bundle).explain(event.features))
+    return Explained(alert, event, attribute(bundle, evaluator, event, scale), limit, given)
 
 
 def _candidates(output: TriageOutput, wanted: Wanted) -> list[tuple[SalientEvent, Sequence[float]]]:
-    """Salient events whose alert has the id. Raises ExplainError where it is of the end of an incident."""
+    """Salient events whose alert has the id."""
     found: list[tuple[SalientEvent, Sequence[float]]] = []
     for result in output.results:
         salient = [message for message in result.messages if isinstance(message, SalientEvent)]
         for event, row in zip(salient, result.salient_rows.tolist(), strict=True):
-            firing = alert_id(event.id)
-            if firing == wanted.id:
+            if alert_id(event.id) == wanted.id:
                 found.append((event, result.rows.scale[row].tolist()))
-            elif resolved_id(firing) == wanted.id:
-                raise ExplainError(
-                    f"alert {wanted.id} says that an incident is over; give the one it began with: {firing}"
-                )
     return found
 
 
@@ -210,7 +206,8 @@ def _advice(wanted: Wanted, bundle: Bundle, began: bool, passed: bool) -> str:
     if known is None:
         return (
             "It may come from other inputs, or from these read from elsewhere or otherwise "
-            f"({_READING}), or be of another bundle than {bundle.digest[:16]} (--bundle)"
+            f"({_READING}), be of another bundle than {bundle.digest[:16]} (--bundle), or say that an "
+            "incident goes on or is over: that is no one record's"
         )
     place = f"topic {known.topic}, partition {known.partition}, offset {known.offset}"
     if not began:

@@ -1,132 +1,350 @@
-"""Alerts that belong together: one incident per fingerprint, firing while it lasts and resolved once.
+"""Incidents: one trouble, told when it begins, grows into something else, goes on, and is over.
 
-A person on call wants one notice per trouble, not one per log line. So the first suspicious event of a
-fingerprint (source, kind, template) fires an alert, further ones only each time their count has doubled, and
-silence of ``resolve_after`` seconds resolves it. Time is the watermark of the input partition: event time,
-never the clock, so that a replay of the same records tells the same story.
+Suspicious events belong to one incident when they share an entity, or the template that argues most for them,
+when they are of one source as a whole, or of one source within BURST seconds; what begins within BURST
+seconds of an incident's beginning is part of it, too. An incident is over when none of its units was
+suspicious for ``resolve_after`` seconds of event time; it goes on if it begins again within FLAPPING seconds.
 """
 
 from __future__ import annotations
 
 import hashlib
 import heapq
-from dataclasses import dataclass, fields
-from typing import Any
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from schemas.alert import Alert
+from agents.urgency import ORDER, urgency
+from schemas.alert import ENTITIES_TOLD, SOURCES_TOLD, Alert, Update, Urgency
 
-__all__ = ["Incidents", "resolved_id"]
+__all__ = ["Incidents", "update_id"]
 
-# Open incidents of one input partition. Beyond it the one that was quiet longest is resolved early: a source
-# that makes up new templates for ever must not fill the memory.
-MAX_OPEN = 2000
+MAX_INCIDENTS: Final = 1000
+"""Of one input partition, those that are over but may begin again among them. Beyond it one of these is
+forgotten, or the one that was quiet longest resolved early: a source that makes up new templates for ever
+must not fill the memory."""
+MAX_KEYS: Final = 4096  # names that one incident is known by; what is beyond finds it by others, and of
+MAX_KNOWN: Final = 100_000  # all incidents of a partition
+BURST: Final = 60.0  # s, within which new evidence is one trouble
+FLAPPING: Final = 900.0  # s after its end in which an incident that begins again is the same one
+LONGEST_QUIET: Final = 3600.0  # s; each time that an incident begins again it takes twice as long to be over
+HEARTBEAT: Final = 600.0  # s after which an open incident is told again
+GROWN_AFTER: Final = 300.0  # s after a page in which growth raises no other
+GROWN_COUNT, GROWN_SOURCES = 10, 2  # times as many suspicious events in such a while, or sources, as before
+HOUR: Final = 3600.0  # s
 
 
 @dataclass(slots=True)
 class _Incident:
-    first_id: str
+    """One incident; times in seconds of event time.
+
+    first: its first alert, which gives id and fingerprint; latest: its last one; keys: the names it is known
+    by; sources, entities: the first ones; paged: when it has last paged, -inf for never, at how many
+    sources, at which urgency, and how many suspicious events a while of GROWN_AFTER had at most around then;
+    this_while: which one it is, and its events; told: when anything was last said; over: whether it is
+    resolved; quiet: how long it takes to be.
+    """
+
+    first: Alert
+    latest: Alert
     first_seen: float
     last_seen: float
-    count: int
-    report_at: int
-    latest: Alert
+    quiet: float
+    count: int = 0
+    units: int = 0
+    source_count: int = 0
+    sources: list[str] = field(default_factory=list)
+    entities: list[str] = field(default_factory=list)
+    keys: dict[str, None] = field(default_factory=dict)
+    urgency: Urgency = "info"
+    paged: float = float("-inf")
+    paged_most: int = 0
+    this_while: int = 0
+    while_count: int = 0
+    paged_sources: int = 0
+    paged_urgency: Urgency = "info"
+    told: float = float("-inf")
+    updates: int = 0
+    over: bool = False
+
+    @property
+    def due(self) -> float:
+        """When something is to be said of it at the latest, if nothing happens."""
+        end = self.last_seen + self.quiet
+        if self.over:
+            return end + FLAPPING
+        return min(end, self.told + HEARTBEAT, self.paged + BURST if self.is_worse else float("inf"))
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether it has become critical since its last page."""
+        return self.paged > float("-inf") and self.urgency == "critical" != self.paged_urgency
 
 
 class Incidents:
-    """The open incidents of one input partition."""
+    """The incidents of one input partition."""
 
-    def __init__(self, resolve_after: float, max_open: int = MAX_OPEN) -> None:
+    def __init__(self, resolve_after: float, pages_per_hour: int, most: int = MAX_INCIDENTS) -> None:
         self._resolve_after = resolve_after
-        self._max_open = max_open
-        self._open: dict[str, _Incident] = {}
-        # (seconds when it may be over, fingerprint), with at least one entry per open incident. Entries are
+        self._pages_per_hour = pages_per_hour
+        self._most = most
+        self._incidents: dict[
+            str, _Incident
+        ] = {}  # by id; those that are over too, while they may come again
+        self._known: dict[str, str] = {}  # id of the latest incident by key
+        # (seconds when there may be something to say, id), at least one entry for each incident. Entries are
         # not moved when an incident goes on, only looked at again when their time has come.
         self._due: list[tuple[float, str]] = []
+        self._pages: deque[float] = deque()  # of the last hour
+        self._opened = ""  # id of the incident that began last
 
     def __len__(self) -> int:
-        return len(self._open)
+        """How many are open."""
+        return sum(not each.over for each in self._incidents.values())
 
-    def observe(self, alert: Alert) -> list[Alert]:
+    def observe(self, alert: Alert) -> tuple[str, list[Alert]]:
         """Take one suspicious event, given as an alert that knows nothing of its incident yet.
 
         Returns:
-            the alerts to publish: usually none or the one, completed with first and last seen and count; also
-            a resolved one when the incident had to make room.
+            the id of its incident; and the alerts to publish: usually none or the one, completed with what is
+            known of the incident, also one of an incident that had to make room.
         """
         published: list[Alert] = []
-        incident = self._open.get(alert.fingerprint)
+        incident = self._find(alert)
+        update: Update | None = None
         if incident is None:
-            if len(self._open) >= self._max_open:
-                published.append(self._evict())
-            incident = _Incident(alert.id, alert.time, alert.time, 0, 1, alert)
-            self._open[alert.fingerprint] = incident
-            heapq.heappush(self._due, (alert.time + self._resolve_after, alert.fingerprint))
+            published += self._make_room()
+            incident = self._open(alert)
+            update = "opened"
+        elif incident.over:
+            incident.over, update = False, "reopened"
+            incident.quiet = min(LONGEST_QUIET, 2.0 * incident.quiet)
+            self._await(incident)
+        self._add(incident, alert)
+        if incident.is_worse:
+            self._await(incident)
+        if self._may_page(incident, alert):
+            published.append(self._tell(incident, update or "grown", alert.time, alert.id, page=True))
+        elif update is not None:
+            published.append(self._tell(incident, update, alert.time, alert.id, page=False))
+        return incident.first.id, published
+
+    def keep(self, source: str, entity: str, time: float) -> None:
+        """Note that a unit is still out of the ordinary, though not alarming: its incident is not over."""
+        incident = self._by_keys([_unit(source, entity)])
+        if incident is not None and not incident.over:
+            incident.last_seen = max(incident.last_seen, time)
+
+    def advance(self, watermark: float) -> list[Alert]:
+        """What there is to say at this event time: incidents that are over, and those that go on."""
+        published: list[Alert] = []
+        while self._due and self._due[0][0] <= watermark:
+            at, name = heapq.heappop(self._due)
+            incident = self._incidents.get(name)
+            if incident is None:
+                continue
+            if incident.due <= watermark:
+                if incident.over:
+                    self._forget(incident)
+                    continue
+                published.append(self._resolve_or_continue(incident, max(at, incident.due)))
+            self._await(incident)
+        return published
+
+    def snapshot(self) -> dict[str, Any]:
+        """The incidents as JSON types; when to look at them again too, as it decides their order."""
+        return {
+            "incidents": [
+                {name: getattr(each, name) for name in _PLAIN}
+                | {"first": each.first.to_json(), "latest": each.latest.to_json(), "keys": list(each.keys)}
+                for each in self._incidents.values()
+            ],
+            "known": self._known,
+            "due": sorted(self._due),
+            "pages": list(self._pages),
+            "opened": self._opened,
+        }
+
+    def resume(self, content: dict[str, Any]) -> None:
+        """Go on from a snapshot. Raises KeyError, TypeError or ValueError for anything else."""
+        for each in content["incidents"]:
+            first, latest = Alert.model_validate(each["first"]), Alert.model_validate(each["latest"])
+            keys = dict.fromkeys(map(str, each["keys"]))
+            told = {name: each[name] for name in _PLAIN}
+            self._incidents[first.id] = _Incident(first=first, latest=latest, keys=keys, **told)
+        self._known = {str(key): str(name) for key, name in content["known"].items()}
+        self._due = [(float(time), str(name)) for time, name in content["due"]]
+        self._pages = deque(map(float, content["pages"]))
+        self._opened = str(content["opened"])
+
+    def _find(self, alert: Alert) -> _Incident | None:
+        """The incident that an alert belongs to."""
+        incident = self._by_keys(_keys(alert))
+        if incident is not None:
+            return incident
+        near = self._by_keys([_burst_key(alert.source)])
+        if near is not None and not near.over and alert.time <= near.last_seen + BURST:
+            return near
+        latest = self._incidents.get(self._opened)
+        if latest is not None and not latest.over and alert.time <= latest.first.time + BURST:
+            return latest
+        return None
+
+    def _by_keys(self, keys: Iterable[str]) -> _Incident | None:
+        """The oldest incident that has one of the keys, one that is open before one that is over."""
+        found = [self._incidents[self._known[key]] for key in keys if key in self._known]
+        return min(found, key=lambda each: (each.over, each.first_seen, each.first.id), default=None)
+
+    def _open(self, alert: Alert) -> _Incident:
+        incident = _Incident(alert, alert, alert.time, alert.time, self._resolve_after)
+        self._incidents[alert.id] = incident
+        self._opened = alert.id
+        self._await(incident)
+        return incident
+
+    def _add(self, incident: _Incident, alert: Alert) -> None:
+        """Make an alert part of an incident."""
         incident.count += 1
         incident.first_seen = min(incident.first_seen, alert.time)
         incident.last_seen = max(incident.last_seen, alert.time)
         incident.latest = alert
-        if incident.count >= incident.report_at:
-            incident.report_at = 2 * incident.count
-            published.append(_completed(incident))
-        return published
+        this_while = int(alert.time // GROWN_AFTER)
+        incident.while_count = incident.while_count + 1 if this_while == incident.this_while else 1
+        incident.this_while = this_while
+        if self._name(incident, _burst_key(alert.source)):
+            incident.source_count += 1
+            if len(incident.sources) < SOURCES_TOLD:
+                incident.sources.append(alert.source)
+        unit, *others = _keys(alert)
+        if self._name(incident, unit):
+            incident.units += 1
+            if alert.entity and len(incident.entities) < ENTITIES_TOLD:
+                incident.entities.append(alert.entity)
+        for key in others:
+            self._name(incident, key)
+        lasted = incident.last_seen - incident.first_seen
+        found = urgency(alert, incident.source_count, lasted)
+        incident.urgency = max(incident.urgency, found, key=ORDER.index)
 
-    def advance(self, watermark: float) -> list[Alert]:
-        """Resolve what has been quiet for ``resolve_after`` seconds at this event time."""
-        resolved: list[Alert] = []
-        while self._due and self._due[0][0] <= watermark:
-            _, fingerprint = heapq.heappop(self._due)
-            incident = self._open.get(fingerprint)
-            if incident is None:
-                continue
-            over = incident.last_seen + self._resolve_after
-            if over <= watermark:
-                del self._open[fingerprint]
-                resolved.append(_resolved(incident, over))
-            else:
-                heapq.heappush(self._due, (over, fingerprint))
-        return resolved
+    def _name(self, incident: _Incident, key: str) -> bool:
+        """Make an incident known by a key; whether it was not, and there was room for it."""
+        if key in incident.keys:
+            self._known[key] = incident.first.id
+            return False
+        if len(incident.keys) >= MAX_KEYS or len(self._known) >= MAX_KNOWN:
+            return False
+        incident.keys[key] = None
+        self._known[key] = incident.first.id
+        return True
 
-    def snapshot(self) -> dict[str, Any]:
-        """The open incidents as JSON types; when to look at them again too, as it decides their order."""
-        incidents = [{**_numbers(each), "latest": each.latest.to_json()} for each in self._open.values()]
-        return {"open": incidents, "due": sorted(self._due)}
+    def _may_page(self, incident: _Incident, alert: Alert) -> bool:
+        """Whether an alert is worth calling somebody, and the hour has room for it."""
+        if incident.paged > float("-inf"):
+            worse = incident.is_worse and alert.time >= incident.paged + BURST
+            spread = incident.source_count >= GROWN_SOURCES * incident.paged_sources
+            many = incident.while_count >= GROWN_COUNT * incident.paged_most
+            early = alert.time < incident.paged + GROWN_AFTER
+            if early:
+                incident.paged_most = max(incident.paged_most, incident.while_count)
+            if not (worse or (not early and (spread or many))):
+                return False
+        return self._has_room(alert.time)
 
-    def resume(self, content: dict[str, Any]) -> None:
-        """Go on from a snapshot. Raises KeyError, TypeError or ValueError for anything else."""
-        for each in content["open"]:
-            latest = Alert.model_validate(each["latest"])
-            self._open[latest.fingerprint] = _Incident(**(each | {"latest": latest}))
-        self._due = [(float(time), str(fingerprint)) for time, fingerprint in content["due"]]
+    def _has_room(self, time: float) -> bool:
+        """Whether the last hour has had fewer pages than it may."""
+        while self._pages and self._pages[0] <= time - HOUR:
+            self._pages.popleft()
+        return len(self._pages) < self._pages_per_hour
 
-    def _evict(self) -> Alert:
-        oldest = min(self._open.values(), key=lambda each: (each.last_seen, each.latest.fingerprint))
-        del self._open[oldest.latest.fingerprint]
-        if len(self._due) > 2 * self._max_open:  # entries of incidents that were evicted
-            self._due = [(i.last_seen + self._resolve_after, name) for name, i in self._open.items()]
+    def _tell(self, incident: _Incident, update: Update, time: float, name: str, page: bool) -> Alert:
+        """What is known of an incident, as an alert of this id."""
+        if page:
+            self._pages.append(time)
+            incident.paged, incident.paged_urgency = time, incident.urgency
+            incident.paged_most, incident.paged_sources = incident.while_count, incident.source_count
+        incident.told = max(incident.told, time)
+        incident.updates += 1
+        latest = incident.latest
+        return latest.model_copy(
+            update={
+                "id": name,
+                "fingerprint": incident.first.fingerprint,
+                "incident": incident.first.id,
+                "status": "resolved" if update == "resolved" else "firing",
+                "update": update,
+                "page": page,
+                "urgency": incident.urgency,
+                "time": time,
+                "first_seen": incident.first_seen,
+                "last_seen": incident.last_seen,
+                "count": incident.count,
+                "units": max(1, incident.units),
+                "sources": list(incident.sources),
+                "source_count": max(1, incident.source_count),
+                "entities": list(incident.entities),
+                "labels": incident.first.labels | {"severity": incident.urgency},
+            }
+        )
+
+    def _resolve_or_continue(self, incident: _Incident, time: float) -> Alert:
+        """The end of an incident where it was quiet for long enough, else that it goes on."""
+        end = incident.last_seen + incident.quiet
+        name = update_id(incident.first.id, incident.updates)
+        if end <= time:
+            incident.over = True
+            return self._tell(incident, "resolved", end, name, page=False)
+        if incident.is_worse and self._has_room(time):
+            return self._tell(incident, "grown", time, name, page=True)
+        return self._tell(incident, "continues", time, name, page=False)
+
+    def _await(self, incident: _Incident) -> None:
+        heapq.heappush(self._due, (incident.due, incident.first.id))
+
+    def _make_room(self) -> list[Alert]:
+        """Forget the incident that was quiet longest where there are too many, one that is over first."""
+        if len(self._incidents) < self._most:
+            return []
+        oldest = min(
+            self._incidents.values(), key=lambda each: (not each.over, each.last_seen, each.first.id)
+        )
+        self._forget(oldest)
+        if len(self._due) > 8 * self._most:  # entries of incidents that are gone
+            self._due = [(each.due, name) for name, each in self._incidents.items()]
             heapq.heapify(self._due)
-        return _resolved(oldest, oldest.last_seen)
+        if oldest.over:
+            return []
+        name = update_id(oldest.first.id, oldest.updates)
+        return [self._tell(oldest, "resolved", oldest.last_seen, name, page=False)]
+
+    def _forget(self, incident: _Incident) -> None:
+        del self._incidents[incident.first.id]
+        for key in incident.keys:
+            if self._known.get(key) == incident.first.id:
+                del self._known[key]
 
 
-def _numbers(incident: _Incident) -> dict[str, Any]:
-    names = [each.name for each in fields(incident) if each.name != "latest"]
-    return {name: getattr(incident, name) for name in names}
+_PLAIN: Final = tuple(
+    name for name in _Incident.__slots__ if name not in ("first", "latest", "keys")
+)  # fields that are JSON types
 
 
-def _completed(incident: _Incident) -> Alert:
-    return incident.latest.model_copy(
-        update={
-            "first_seen": incident.first_seen,
-            "last_seen": incident.last_seen,
-            "count": incident.count,
-        }
-    )
+def update_id(incident: str, number: int) -> str:
+    """Id of what is said of an incident when no event argues for it: the same in every replay."""
+    return hashlib.blake2b(f"{incident}:{number}".encode(), digest_size=16).hexdigest()
 
 
-def resolved_id(first_id: str) -> str:
-    """Id of the last word on an incident, from its first alert's: the same in every replay."""
-    return hashlib.blake2b(f"{first_id}:resolved".encode(), digest_size=16).hexdigest()
+def _unit(source: str, entity: str) -> str:
+    return f"e{entity}" if entity else f"s{source}"
 
 
-def _resolved(incident: _Incident, time: float) -> Alert:
-    update = {"id": resolved_id(incident.first_id), "status": "resolved", "time": time}
-    return _completed(incident).model_copy(update=update)
+def _burst_key(source: str) -> str:
+    return f"b{source}"
+
+
+def _keys(alert: Alert) -> list[str]:
+    """Names by which alerts find the incident they belong to: the unit, and what argues most for it."""
+    reason = alert.evidence[0] if alert.evidence else None
+    about = f"{reason.kind} {reason.template}" if reason else f"{alert.kind} {alert.template_id}"
+    unit = _unit(alert.source, alert.entity)
+    return [unit, f"t{about}"] if alert.entity else [unit]

@@ -60,6 +60,7 @@ class Totals:
     forgotten: int = 0
     alerts: int = 0
     incidents: int = 0
+    pages: int = 0
     dead_letters: dict[str, int] = field(default_factory=dict)
     device_failures: Counter[str] = field(default_factory=Counter)
     entities: EntityCount = field(default_factory=EntityCount)
@@ -82,7 +83,7 @@ class Totals:
 
 def is_new(alert: Alert) -> bool:
     """Whether an alert is the first of its incident."""
-    return alert.status == "firing" and alert.count == 1
+    return alert.update == "opened"
 
 
 class Replay:
@@ -104,10 +105,13 @@ class Replay:
             names=PUBLISHED if labels is None else list(ScoreName),
         )
         self._options = options
-        self._figures = Evaluation(labels or Labels(), self.evaluation.rate)
+        self._figures = Evaluation(labels or Labels())
         self._labelled = labels is not None
         if self._labelled:
             self.evaluation.on_scores = self._score_salient
+            self.evaluation.on_suspicious = lambda alert, incident: self._figures.incidents.suspicious(
+                incident, alert.source, alert.entity, alert.time
+            )
 
     def run(
         self,
@@ -134,6 +138,7 @@ class Replay:
             for alert in alerts:
                 self.totals.alerts += 1
                 self.totals.incidents += is_new(alert)
+                self.totals.pages += alert.page
                 on_alert(inputs.located(alert))
             on_progress(inputs)
         self.totals.seconds = time.perf_counter() - start
@@ -154,22 +159,28 @@ class Replay:
         for result in output.results:
             if not len(result.rows):
                 continue
+            rows = result.rows
             sources, entities = zip(*result.names(), strict=True)
+            p = prefilter.p_values(result.logits, np.array(entities) != "")
             salient = np.zeros(len(result.rows), bool)
             salient[result.salient_rows] = True
             self._figures.prefiltered(
                 sources,
                 entities,
-                result.rows.time.tolist(),
+                rows.time.tolist(),
                 result.logits.tolist(),
-                prefilter.p_values(result.logits, np.array(entities) != "").tolist(),
+                (p <= self.evaluation.false_alarms.limits(rows.pace, rows.learning, rows.severity)).tolist(),
                 salient.tolist(),
-                result.rows,
+                rows,
                 result.text,
             )
 
     def _score_salient(self, events: Sequence[SalientEvent], scores: EventScores) -> None:
-        self._figures.scored(events, scores)
+        self._figures.scored(events, scores, self.evaluation.limits(events))
+
+    def _unlabelled(self) -> dict[str, Any]:
+        """What takes the place of figures that only labels can give."""
+        return {"false_alarms_per_10k_events": None, "incidents": {"n": self.totals.incidents}}
 
     def unmatched_labels(self) -> str:
         """That labels match none of the events, and what may be meant; "" where all do, or there are none."""
@@ -196,13 +207,13 @@ class Replay:
                 "circuits": totals.circuits,
             },
             "alerts": totals.alerts,
-            "incidents": totals.incidents,
+            "pages": totals.pages,
             "dead_letters": totals.dead_letters,
             "device": self.evaluation.device,
             "device_reason": self.evaluation.reason,
             "device_failures": dict(totals.device_failures),
             **self._figures.report(totals.events),
-            **({} if self._labelled else {"false_alarms_per_10k_events": None}),
+            **({} if self._labelled else self._unlabelled()),
             "bundle": self.bundle.digest,
             "qualm": version("qualm"),
         }

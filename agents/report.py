@@ -90,8 +90,8 @@ def _tiles(metrics: dict[str, Any]) -> str:
         ("past the prefilter", _number(100 * (gate["prefilter_rate"] or 0.0), 2) + " %"),
         ("circuits", _number(gate["circuits"])),
         ("open wires, mean", _number(gate["mean_open_wires"], 1)),
-        ("incidents", _number(metrics["incidents"])),
-        ("alerts", _number(metrics["alerts"])),
+        ("incidents", _number(metrics["incidents"]["n"])),
+        ("pages", _number(metrics["pages"])),
     ]
     if entity["n"]:
         tiles += [
@@ -106,7 +106,7 @@ def _tiles(metrics: dict[str, Any]) -> str:
 def _alert_table(metrics: dict[str, Any], alerts: Sequence[Alert]) -> str:
     if not alerts:
         return "<p>None.</p>"
-    shown, all_of_them = min(len(alerts), ALERTS), metrics["incidents"]
+    shown, all_of_them = min(len(alerts), ALERTS), metrics["incidents"]["n"]
     which = f"All {shown:,}" if shown == all_of_them else f"The first {shown:,} of {all_of_them:,}"
     head = "<th>time, UTC</th><th>kind</th><th>source, entity</th><th>what and why</th><th class='n'>p</th>"
     return (

@@ -5,6 +5,8 @@ named by ``QUALM_CONFIG`` (``./qualm.toml`` when that is unset and the file exis
 
 ``python -m agents.settings_page`` writes ``docs/configuration.md`` and ``qualm.example.toml`` from the fields
 of this module; a test keeps both true.
+
+Long because every setting stands in it with what it means.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from pydantic_settings import (
 )
 
 from agents.kafka.schema_registry import registry_of
+from models.false_alarms import FalseAlarms
 from models.options import EvaluateOptions
 from schemas.formats.options import Format, ReadOptions
 
@@ -144,11 +147,16 @@ class Settings(BaseSettings):
         description="Replicas of the topics that qualm creates; -1: the broker's default.",
     )
 
-    false_alarm_rate: float | None = Field(
+    false_alarms: str | None = Field(
         default=None,
-        gt=0,
-        lt=1,
-        description="Alert when the p-value is at most this share; unset: the rate of the bundle.",
+        description="False alarms accepted, like 1/day: per hour, day, week, million events, or unit. Unset: "
+        "the bundle's.",
+    )
+    pages_per_hour: int = Field(
+        default=EvaluateOptions.pages_per_hour,
+        ge=1,
+        le=3600,
+        description="Pages an hour of event time, at most; other incidents are published without one.",
     )
     device: str = Field(
         default=EvaluateOptions.device,
@@ -236,6 +244,11 @@ class Settings(BaseSettings):
             raise ValueError("name at least one broker, for example 127.0.0.1:9092")
         return value
 
+    @field_validator("false_alarms")
+    @classmethod
+    def _check_false_alarms(cls, value: str | None) -> str | None:
+        return None if value is None else str(FalseAlarms.parse(value))
+
     @field_validator("topics", "salient_topic", "alerts_topic")
     @classmethod
     def _check_topics(cls, value: tuple[str, ...] | str) -> tuple[str, ...] | str:
@@ -284,7 +297,12 @@ class Settings(BaseSettings):
     def evaluate_options(self) -> EvaluateOptions:
         """How salient events are evaluated."""
         return EvaluateOptions(
-            self.device, self.shots, self.evaluate_batch, self.false_alarm_rate, self.resolve_after_seconds
+            self.device,
+            self.shots,
+            self.evaluate_batch,
+            self.false_alarms,
+            self.resolve_after_seconds,
+            self.pages_per_hour,
         )
 
     def dead_letter_topic(self, topic: str) -> str:

@@ -39,7 +39,7 @@ _KEPT: Final = (
 
 
 def run(
-    inputs: Inputs, bundle: Bundle, labels: Labels, rate: float | None, most: int, progress: Progress
+    inputs: Inputs, bundle: Bundle, labels: Labels, false_alarms: str | None, most: int, progress: Progress
 ) -> list[dict[str, Any]]:
     """Rows {method, shots, noise, salient, circuits, precision, recall, f1, average_precision, roc_auc,
     f1_low, f1_high, ap_low, ap_high, mean_error, rank_agreement, correction_ap, correction_ranks,
@@ -55,7 +55,7 @@ def run(
 
     Raises ValueError where nothing is salient or labelled, and what Replay and Methods raise.
     """
-    replay = QualityReplay(bundle, labels, rate)
+    replay = QualityReplay(bundle, labels, false_alarms)
     replay.run(inputs, lambda alert: None, lambda read: progress("replay", read.done, read.total))
     by_prefilter = replay.prefilter_quality()
     if not by_prefilter["n"]:
@@ -63,7 +63,7 @@ def run(
     if not replay.salient:
         raise ValueError("no event of the input is salient, so there is nothing to score")
     events = most_suspect(replay.salient, most)
-    methods = Methods(bundle, events, replay.rate, progress)
+    methods = Methods(bundle, events, replay.evaluation.limits(events), progress)
     outcomes = list(methods)
     (want,) = (each.scores for each in outcomes if each.method == "hybrid_int8")
     rows = []
@@ -147,21 +147,19 @@ def _main() -> None:
     parser.add_argument("inputs", nargs="+", metavar="INPUT")
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--labels", type=Path, required=True)
-    parser.add_argument("--false-alarm-rate", type=float)
+    parser.add_argument("--false-alarms")
     parser.add_argument("--most-noisy", type=int, default=MOST_NOISY)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     if given.most_noisy < 1:
         parser.error("--most-noisy: at least 1 event is needed")
-    if given.false_alarm_rate is not None and not 0.0 < given.false_alarm_rate < 1.0:
-        parser.error("--false-alarm-rate: a share between 0 and 1 is needed")
     try:
         if reason := problem(AER):
             raise ValueError(reason)
         bundle, labels = Bundle.load(given.bundle), read_labels(given.labels)
         with progress_bars(quiet=given.json) as progress:
             inputs = Inputs(given.inputs, load_settings())
-            rows = run(inputs, bundle, labels, given.false_alarm_rate, given.most_noisy, progress)
+            rows = run(inputs, bundle, labels, given.false_alarms, given.most_noisy, progress)
     except (InputError, BundleError, ImportError, ValueError, OSError) as error:
         sys.exit(f"quality: {error}")
     if given.json:

@@ -20,18 +20,13 @@ from schemas.salient import SalientEvent
 class QualityReplay(Replay):
     """A replay that keeps its salient events, to hold them against the labels once for each method.
 
-    Lines are read as in training. rate: p-value at which an event alerts, None for the bundle's.
+    Lines are read as in training. false_alarms: how many are accepted, None for the bundle's.
     """
 
-    def __init__(self, bundle: Bundle, labels: Labels, rate: float | None) -> None:
-        options = EvaluateOptions(COMPILED, false_alarm_rate=rate)
+    def __init__(self, bundle: Bundle, labels: Labels, false_alarms: str | None) -> None:
+        options = EvaluateOptions(COMPILED, false_alarms=false_alarms)
         super().__init__(bundle, bundle.manifest.read_options(), labels, options)
         self.salient: list[SalientEvent] = []
-
-    @property
-    def rate(self) -> float:
-        """P-value at which an event alerts."""
-        return self._figures.false_alarm_rate
 
     def _score_salient(self, events: Sequence[SalientEvent], scores: EventScores) -> None:
         self.salient += events
@@ -53,7 +48,9 @@ class QualityReplay(Replay):
         """
         judged = deepcopy(self._figures)
         judged.scored(
-            events, EventScores(dict.fromkeys(ScoreName, scores), dict.fromkeys(ScoreName, p_values))
+            events,
+            EventScores(dict.fromkeys(ScoreName, scores), dict.fromkeys(ScoreName, p_values)),
+            self.evaluation.limits(events),
         )
         units = judged.units
         return _quality(units.truth, units.flagged[ALERTS_BY], units.best[ALERTS_BY])

@@ -50,14 +50,14 @@ class Methods:
     """Scores the events (one or more) by one method after the other. "hybrid_int8" is what alerts go by, and
     its readout also that of the circuits on Aer.
 
-    rate: p-value at which the density matrices take an event for none to learn. Raises ValueError for a
+    limits (m,): p-values up to which the density matrices do not learn events. Raises ValueError for a
     circuit that cannot be compiled, or has no states at hand (preset "threshold").
     """
 
     def __init__(
-        self, bundle: Bundle, events: Sequence[SalientEvent], rate: float, progress: Progress
+        self, bundle: Bundle, events: Sequence[SalientEvent], limits: NDArray[np.float64], progress: Progress
     ) -> None:
-        self._bundle, self._rate, self._progress = bundle, rate, progress
+        self._bundle, self._limits, self._progress = bundle, limits, progress
         manifest = bundle.manifest
         self._spec = manifest.spec
         self._weights = bundle.weights["circuit.weights"]
@@ -123,7 +123,7 @@ class Methods:
             for row, state in zip(part.rows.tolist(), part.states[:, None], strict=True):
                 scores[row] = head.surprise(part.pattern, state)[0]
                 p_values[row] = self._p_value(ScoreName.DENSITY, scores[row], row)
-                if learns and p_values[row] > self._rate:
+                if learns and p_values[row] > self._limits[row]:
                     head.update(part.pattern, state)
         return Outcome(method, scores, p_values, time.perf_counter() - start)
 

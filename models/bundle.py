@@ -22,6 +22,7 @@ from models.circuits.spec import MAX_LAYERS, MAX_WIRES, CircuitSpec, checked_wei
 from models.context.context import Context
 from models.context.features import NAMES, WIDTH
 from models.context.templates import TemplateMiner
+from models.false_alarms import FalseAlarms
 from models.heads import prefilter
 from models.heads.calibration import Calibration, UnitCalibration
 from models.heads.density import DensityMatrices
@@ -30,7 +31,7 @@ from models.int8.onnx_model import OnnxModel
 from models.scores import ScoreName
 from schemas.formats.options import ReadOptions
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 MANIFEST: Final = "bundle.json"
 WEIGHTS: Final = "weights.safetensors"
 CONTEXT: Final = "context.safetensors"
@@ -66,7 +67,7 @@ class Manifest(BaseModel):
     )
     salience_budget: float = Field(gt=0, le=1)
     prefilter_threshold: float = Field(allow_inf_nan=False)
-    false_alarm_rate: float = Field(gt=0, lt=1, description="alert when the p-value is at most this")
+    false_alarms: str = Field(description="how many are accepted, such as 1/day; models/false_alarms.py")
     merges: list[str] = Field(max_length=100_000)
     texts: dict[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")], str] = Field(
         default_factory=dict, max_length=100_000, description="templates that are due, by their id"
@@ -115,9 +116,9 @@ class Bundle:
     digest: str = ""
 
     @property
-    def false_alarm_rate(self) -> float:
-        """Share of normal units that may alert, unless the user asks for another."""
-        return self.manifest.false_alarm_rate
+    def false_alarms(self) -> FalseAlarms:
+        """How many false alarms are accepted, unless the user asks for another number."""
+        return FalseAlarms.parse(self.manifest.false_alarms)
 
     @classmethod
     def default(cls) -> "Bundle":
@@ -211,6 +212,10 @@ def _manifest(path: Path, text: bytes) -> Manifest:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise BundleError(f"{path}: {MANIFEST} is not a qualm bundle ({where}: {first['msg']})") from None
+    try:
+        FalseAlarms.parse(manifest.false_alarms)
+    except ValueError as error:
+        raise BundleError(f"{path}: {MANIFEST} is not a qualm bundle (false_alarms: {error})") from None
     try:
         manifest.read_options()
     except ValueError as error:

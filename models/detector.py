@@ -157,6 +157,7 @@ class Triage:
             message=(events.message[index] if is_event else text)[:EXAMPLE_CHARS],
             features=rows.x[row].tolist(), wires=wires.tolist(), open_wires=is_open.astype(int).tolist(),
             prefilter=logit, evidence=reasons(rows.why[row], self.context.miner.text),
+            pace=rows.pace[row].tolist(), known=int(rows.known[row]), learning=bool(rows.learning[row]),
         )  # fmt: skip
 
     def _with_marks(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from models.context.context import Rows
+from models.evaluation_incidents import IncidentFigures
 from models.evidence_history import UNITS, EvidencePoints, UnitHistory, WorstUnits
 from models.explanation import LEAST
 from models.labels import OUTSIDE, Labels
@@ -95,10 +96,10 @@ class _Units:
 class Evaluation:
     """Collects what a replay scored and says how good it was; labels are used here and nowhere before."""
 
-    def __init__(self, labels: Labels, false_alarm_rate: float) -> None:
+    def __init__(self, labels: Labels) -> None:
         self.labels = labels
-        self.false_alarm_rate = false_alarm_rate
         self.units = _Units()
+        self.incidents = IncidentFigures(labels)
         self.points = EvidencePoints()
         self.false_alarms = 0
         self._event_truth: list[bool] = []
@@ -128,15 +129,15 @@ class Evaluation:
         entities: Sequence[str],
         times: Sequence[float],
         logits: Sequence[float],
-        p_values: Sequence[float],
+        alerting: Sequence[bool],
         salient: Sequence[bool],
         rows: Rows,
         text: Callable[[int], str],
     ) -> None:
         """Every row of a batch with its prefilter score: all events count, also those no circuit sees.
 
-        The rows (n,), text of their templates, and of each its source, entity, event time (s), score, p-value
-        and whether it is salient.
+        The rows (n,), text of their templates, and of each its source, entity, event time (s), score, whether
+        it would alert by that, and whether it is salient.
         """
         unit, last, flagged = self._unit, self.units.last, self.units.flagged[ScoreName.PREFILTER]
         by_prefilter = self.units.best[ScoreName.PREFILTER]
@@ -145,8 +146,10 @@ class Evaluation:
         by_event = bool(self.labels.intervals)
         rises: list[tuple[int, int, float]] = []
         numbers = range(len(times))
-        columns = zip(numbers, sources, entities, times, logits, p_values, salient, strict=True)
-        for row, source, entity, time, logit, p, is_salient in columns:
+        columns = zip(numbers, sources, entities, times, logits, alerting, salient, strict=True)
+        passed = self.incidents.passed
+        for row, source, entity, time, logit, alerts, is_salient in columns:
+            passed(source, entity, time)
             at = unit(source, entity, time)
             if at < 0:
                 continue
@@ -158,7 +161,7 @@ class Evaluation:
                     rises.append((at, row, logit))
             if time > last[at]:
                 last[at] = time
-            if p <= self.false_alarm_rate:
+            if alerts:
                 flagged[at] = True
             if by_event and not is_salient:  # a salient one comes again, with its score
                 self._event_truth.append(self.labels.at_fault(source, time))
@@ -176,8 +179,13 @@ class Evaluation:
             alarms = self._worst(units, truth=False, most=UNITS // 8)
             self.points.keep({*units[-UNITS // 2 :], *misses, *alarms})
 
-    def scored(self, events: Sequence[SalientEvent], scores: EventScores) -> None:
-        """Salient events with all of their scores, in their order."""
+    def scored(
+        self, events: Sequence[SalientEvent], scores: EventScores, limits: NDArray[np.float64]
+    ) -> None:
+        """Salient events with all of their scores, in their order, and the largest p-value (n,) at which each
+        alerts.
+        """
+        most = limits.tolist()
         columns = {name: (scores.values[name].tolist(), scores.p_values[name].tolist()) for name in ScoreName}
         for row, event in enumerate(events):
             at = self._unit(event.source, event.entity, event.time)
@@ -186,9 +194,9 @@ class Evaluation:
             for name, (values, p_values) in columns.items():
                 if name != ScoreName.PREFILTER:  # `prefiltered` has seen it
                     self.units.best[name][at] = max(self.units.best[name][at], values[row])
-                    self.units.flagged[name][at] |= p_values[row] <= self.false_alarm_rate
+                    self.units.flagged[name][at] |= p_values[row] <= most[row]
             values, p_values = columns[ALERTS_BY]
-            self._alerted(at, event, values[row], p_values[row] <= self.false_alarm_rate)
+            self._alerted(at, event, values[row], p_values[row] <= most[row])
 
     def _alerted(self, at: int, event: SalientEvent, score: float, alert: bool) -> None:
         """Count an event of a unit by the score that alerts go by."""
@@ -229,6 +237,7 @@ class Evaluation:
         result: dict[str, Any] = {
             "entity": {key: value for key, value in ablation[ALERTS_BY].items() if key != "interval95"},
             "false_alarms_per_10k_events": 1e4 * self.false_alarms / events if events else None,
+            "incidents": self.incidents.report(),
             "delay_seconds": self._delays(),
             "worst": {"misses": self._names(truth=True), "false_alarms": self._names(truth=False)},
             "ablation": ablation,

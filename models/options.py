@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 MIN_EVENTS: Final = 500  # fewer are refused: what is usual cannot be told from them
+FALSE_ALARMS: Final = "1/day"  # accepted, where nobody says
 PRESETS: Final = ("sparse", "reuploading", "threshold")
 
 
@@ -16,15 +17,17 @@ class EvaluateOptions:
 
     device: where circuits run, "auto" or one of models.circuits.devices.NAMES. shots: samples that an
     expectation is estimated from; None is exact. batch: salient events scored at once, at most.
-    false_alarm_rate: an event alerts when its p-value is at most this; None is the bundle's. resolve_after:
-    seconds of event time without a new alert after which an incident is resolved.
+    false_alarms: how many are accepted, as models.false_alarms.FalseAlarms reads it; None is the bundle's.
+    pages_per_hour: of event time, at most, for the incidents of a partition. resolve_after: seconds of event
+    time in which nothing of it was suspicious, after which an incident is resolved.
     """
 
     device: str = "auto"
     shots: int | None = None
     batch: int = 1024
-    false_alarm_rate: float | None = None
+    false_alarms: str | None = None
     resolve_after: float = 300.0
+    pages_per_hour: int = 10
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,9 @@ class TrainingOptions:
 
     seed: same events, options and seed give the same bundle. wires, layers and preset: those of the circuit.
     steps: of gradient descent. salience_budget: share of rows past the prefilter. open_wires: mean number
-    over normal salient events that the gate is trained to. false_alarm_rate: None for the default rate or,
-    with labels, for the rate with the best F1 on the calibration part. cold: the bundle starts without what
-    was learnt of these very sources, for use on other systems.
+    over normal salient events that the gate is trained to. false_alarms: how many are accepted, None for
+    FALSE_ALARMS or, with labels, for the number with the best F1 on the calibration part. cold: the bundle
+    starts without what was learnt of these very sources, for use on other systems.
     """
 
     seed: int = 0
@@ -45,5 +48,5 @@ class TrainingOptions:
     steps: int = 400
     salience_budget: float = 0.02
     open_wires: float = 4.0
-    false_alarm_rate: float | None = None
+    false_alarms: str | None = None
     cold: bool = False

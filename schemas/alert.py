@@ -38,6 +38,13 @@ CLOUDEVENTS_TYPE = "io.qualm.alert"
 
 Kind = Literal["new pattern", "sequence", "frequency", "silence", "level", "parameter"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+Update = Literal["opened", "grown", "continues", "reopened", "resolved"]
+Urgency = Literal["info", "warning", "critical"]
+
+SOURCES_TOLD = 16
+"""Most sources that an alert names,"""
+ENTITIES_TOLD = 8
+"""and entities."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -105,15 +112,46 @@ class Alert(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", description="Deterministic id of this alert.")]
-    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$", description="Of source, kind and template.")]
+    fingerprint: Annotated[
+        str,
+        Field(
+            pattern=r"^[0-9a-f]{16}$",
+            description="Of source, kind and template that the incident began with.",
+        ),
+    ]
+    incident: Annotated[
+        str,
+        Field(pattern=r"^[0-9a-f]{32}$", description="The incident: the id of the first alert of it."),
+    ]
     status: Annotated[Literal["firing", "resolved"], Field(description="State of the incident.")]
+    update: Annotated[
+        Update,
+        Field(
+            description="Why this is told: the incident is new; has grown into something else; goes on; goes "
+            "on after it was resolved; is over."
+        ),
+    ] = "opened"
+    page: Annotated[bool, Field(description="Whether somebody should be called for this one.")] = True
+    urgency: Annotated[
+        Urgency, Field(description="From evidence, level, spread and duration of the incident.")
+    ] = "warning"
     time: Annotated[Time, Field(description="Event time at which the incident took this state.")]
     first_seen: Annotated[Time, Field(description="Event time of the first event of the incident.")]
     last_seen: Annotated[Time, Field(description="Event time of the last event of the incident.")]
-    count: Annotated[int, Field(ge=1, description="Events of the incident so far.")]
-    source: Annotated[
-        str, Field(max_length=256, description="Who speaks: the unit that alerts are grouped by.")
-    ]
+    count: Annotated[int, Field(ge=1, description="Suspicious events of the incident so far.")]
+    units: Annotated[
+        int, Field(ge=1, description="Entities, and sources without one, that these are of, at least.")
+    ] = 1
+    sources: Annotated[
+        list[Annotated[str, Field(max_length=256)]],
+        Field(max_length=SOURCES_TOLD, description="Sources of the incident, the first ones."),
+    ] = []
+    source_count: Annotated[int, Field(ge=1, description="How many sources there are, at least.")] = 1
+    entities: Annotated[
+        list[Annotated[str, Field(max_length=256)]],
+        Field(max_length=ENTITIES_TOLD, description="Entities of the incident, the first ones."),
+    ] = []
+    source: Annotated[str, Field(max_length=256, description="Who speaks.")]
     entity: Annotated[str, Field(max_length=256, description="What it speaks about; empty for nothing.")] = ""
     severity: Annotated[
         Literal["UNKNOWN", "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"],
@@ -126,8 +164,17 @@ class Alert(BaseModel):
     ] = ""
     example: Annotated[str, Field(max_length=EXAMPLE_CHARS, description="A message of the incident, cut.")]
     p_value: Annotated[
-        Probability, Field(description="Share of normal events that would score at least this high.")
+        Probability, Field(description="Share of normal units that would score at least this high.")
     ]
+    p_limit: Annotated[
+        Probability, Field(description="Largest p-value that alerts now, by the false alarms accepted.")
+    ] = 1.0
+    known: Annotated[
+        int, Field(ge=0, description="Normal entities, or minutes of the source, that it is judged by.")
+    ] = 0
+    learning: Annotated[
+        bool, Field(description="Whether these are too few to judge anything but errors.")
+    ] = False
     features: Annotated[
         list[Driver], Field(max_length=64, description="What drove the score, strongest first.")
     ] = []

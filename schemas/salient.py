@@ -34,6 +34,7 @@ class Trigger(StrEnum):
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 # tanh lies in (-1, 1), but in float32 it reaches the ends.
 Unit = Annotated[float, Field(ge=-1.0, le=1.0, allow_inf_nan=False)]
+Pace = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Bit = Annotated[int, Field(ge=0, le=1)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{1,128}$")]
 
@@ -127,6 +128,15 @@ class SalientEvent(BaseModel):
     evidence: Annotated[
         list[Reason], Field(max_length=16, description="What makes the entity suspicious, most first.")
     ] = []
+
+    pace: Annotated[
+        tuple[Pace, Pace],
+        Field(strict=False, description="Entities and minutes of sources that begin, a second and an event."),
+    ] = (1.0, 1.0)
+    known: Annotated[
+        int, Field(ge=0, description="Normal entities, or minutes of the source, that it is judged by.")
+    ] = 0
+    learning: Annotated[bool, Field(description="Whether these are too few to judge by.")] = False
 
     @model_validator(mode="after")
     def _one_bit_per_wire(self) -> SalientEvent:

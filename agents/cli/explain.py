@@ -28,7 +28,7 @@ _ID: Final = re.compile(r"[0-9a-f]{32}")
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...", shell_complete=options.files)
 @options.bundle
 @options.device
-@options.false_alarm_rate
+@options.false_alarms
 @options.as_json
 @options.reading
 def explain(alert: str, inputs: tuple[str, ...], bundle: Path | None, as_json: bool, **given: Any) -> None:
@@ -50,12 +50,12 @@ def explain(alert: str, inputs: tuple[str, ...], bundle: Path | None, as_json: b
       qualm explain 57d1cb0cf4de7e8e8f40a0e7fd7e2a5a kafka://127.0.0.1:9092/logs --bundle my-bundle
     """
     from agents.cli.explain_view import as_object, show
+    from agents.evaluate import SalientEvaluation
     from agents.explain import ExplainError, NotFoundError, find, judge
     from agents.inputs.inputs import InputError, Inputs
     from agents.progress import progress_bars
     from models.bundle import Bundle, BundleError
     from models.circuits.devices import DeviceError
-    from models.detector import Evaluator
 
     try:
         wanted = _wanted(alert, inputs)
@@ -64,13 +64,12 @@ def explain(alert: str, inputs: tuple[str, ...], bundle: Path | None, as_json: b
         settings = options.settings()
         logs = Inputs(inputs or _topics(wanted, settings), settings)
         evaluate = options.chosen(EvaluateOptions, given)
-        evaluator = Evaluator(loaded, evaluate)
+        evaluation = SalientEvaluation(loaded, evaluate)
         with progress_bars(quiet=as_json) as progress:
             found = find(
                 wanted, logs, loaded, reading, lambda read: progress("replay", read.done, read.total)
             )
-        rate = evaluate.false_alarm_rate or loaded.false_alarm_rate
-        explained = judge(found, wanted.alert, loaded, evaluator, rate)
+        explained = judge(found, wanted.alert, loaded, evaluation)
         explained = replace(explained, alert=logs.located(explained.alert))
     except NotFoundError as error:
         fail(error, NOT_FOUND)

@@ -26,7 +26,7 @@ def as_object(explained: Explained, found: Found) -> dict[str, Any]:
         "reproduced": explained.reproduced,
         "p_value": alert.p_value,
         "p_value_given": given.p_value if given else None,
-        "false_alarm_rate": explained.rate,
+        "p_limit": explained.limit,
         "trigger": explained.event.trigger,
         "alert": (given or alert).to_json(),
         "evidence": [reason.sentence() for reason in alert.evidence],
@@ -58,19 +58,19 @@ def _show_verdict(console: Console, explained: Explained) -> None:
         console.print(Text(say, "red"))
     else:
         console.print(Text("Reproduced: the same id" + (" and p-value" if given else ""), "green"))
-    verdict = "an alert" if alert.p_value <= explained.rate else "an alert only where a higher rate is set"
+    verdict = "an alert" if alert.p_value <= explained.limit else "an alert only if more is accepted"
     for text in (
         f"{printable(alert.source, 256)} {printable(alert.entity, 256)}".rstrip(),
         f"{_time(alert.time)} UTC, {alert.severity}, {alert.kind}, trigger {explained.event.trigger}",
         printable(alert.template, 300),
-        f"p {alert.p_value:.3g} at a false-alarm rate of {explained.rate:.3g}: {verdict}",
+        f"p {alert.p_value:.3g}, and up to {explained.limit:.3g} alerts: {verdict}",
         f"topic {printable(alert.topic, 249)}, partition {alert.partition}, offset {alert.offset}",
     ):
         console.print(Text("  " + text))
 
 
 def _show_attribution(console: Console, explained: Explained) -> None:
-    found, rate = explained.attribution, explained.rate
+    found, limit = explained.attribution, explained.limit
     by_heads = found.score - found.prefilter
     console.print(Text(f"\nWhat its score of {found.score:.2f} rests on, each left out alone", "bold"))
     console.print(
@@ -84,12 +84,12 @@ def _show_attribution(console: Console, explained: Explained) -> None:
     named += [(f"wire {part.name}", "closed", part) for part in found.wires]
     for name, usual, part in named:
         if abs(part.adds) >= LEAST:
-            table.add_row(name, f"{part.value:.2f}", usual, *_effect(part, rate))
+            table.add_row(name, f"{part.value:.2f}", usual, *_effect(part, limit))
     console.print(table)
 
 
-def _effect(part: Part, rate: float) -> tuple[str, str, str]:
-    return f"{part.adds:+.2f}", f"{part.p_value:.2g}", "" if part.p_value <= rate else "no alert"
+def _effect(part: Part, limit: float) -> tuple[str, str, str]:
+    return f"{part.adds:+.2f}", f"{part.p_value:.2g}", "" if part.p_value <= limit else "no alert"
 
 
 def _show_lines(console: Console, explained: Explained, found: Found) -> None:

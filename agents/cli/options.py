@@ -29,10 +29,27 @@ def files(context: click.Context, parameter: click.Parameter, incomplete: str) -
 
 inputs = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", shell_complete=files)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON alone, for programs.")
-false_alarm_rate = click.option(
-    "--false-alarm-rate",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Share of normal events that may alert; without, the bundle's, or the best by labels.",
+
+
+class FalseAlarmsType(click.ParamType):
+    """A rate of false alarms, as text that models.false_alarms understands."""
+
+    name = "RATE"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The rate in its usual spelling; fails for what is none."""
+        from models.false_alarms import FalseAlarms
+
+        try:
+            return str(FalseAlarms.parse(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+false_alarms = click.option(
+    "--false-alarms",
+    type=FalseAlarmsType(),
+    help="False alarms that you accept: 1/day, 2/week, 20/million (events), 0.001/unit; else the bundle's.",
 )
 bundle = click.option(
     "--bundle",

@@ -38,13 +38,20 @@ class Outputs:
 )
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a page to look at.")
 @options.device
-@options.false_alarm_rate
+@options.false_alarms
 @click.option(
     "--resolve-after",
     default=EvaluateOptions.resolve_after,
     show_default=True,
     type=click.FloatRange(0, min_open=True),
     help="Seconds without news that resolve an incident.",
+)
+@click.option(
+    "--pages-per-hour",
+    default=EvaluateOptions.pages_per_hour,
+    show_default=True,
+    type=click.IntRange(1, 3600),
+    help="Pages an hour of event time, at most.",
 )
 @click.option(
     "--shots",

@@ -22,7 +22,7 @@ def show(metrics: dict[str, Any], alerts: list[Alert]) -> None:
         f"{metrics['events']:,} events of {metrics['entities']:,} entities in {metrics['seconds']:.1f} s "
         f"({metrics['events_per_second'] or 0:,.0f}/s),\n"
         f"{gate['circuits']:,} circuits on {metrics['device']}, "
-        f"{metrics['incidents']:,} incidents in {metrics['alerts']:,} alerts"
+        f"{metrics['incidents']['n']:,} incidents, {metrics['pages']:,} pages"
     )
     if metrics["device"] != COMPILED:
         console.print(Text(printable(f"{metrics['device']}: {metrics['device_reason']}", 500), "dim"))
@@ -32,7 +32,7 @@ def show(metrics: dict[str, Any], alerts: list[Alert]) -> None:
         console.print(_ablation(metrics))
     shown = alerts[:SHOWN]
     if shown:
-        console.print(Text(f"\nThe first {len(shown)} of {metrics['incidents']:,} incidents", "bold"))
+        console.print(Text(f"\nThe first {len(shown)} of {metrics['incidents']['n']:,} incidents", "bold"))
     for alert in shown:
         _show_alert(console, alert)
 

@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, 1, min_open=True),
     help="Share of events past the prefilter.",
 )
-@options.false_alarm_rate
+@options.false_alarms
 @click.option(
     "--cold", is_flag=True, help="Leave out what was learnt of these very sources, for use on other systems."
 )
@@ -114,20 +114,16 @@ def train(inputs: tuple[str, ...], out: Path, labels: Path | None, as_json: bool
 
 def _say_trained(bundle: "Bundle", out: Path, as_json: bool) -> None:
     from agents.cli.train_view import show
-    from models.scores import ALERTS_BY
-    from models.training.learnt import false_alarms
+    from models.training.learnt import pace
 
-    rate, training = bundle.false_alarm_rate, bundle.manifest.training
-    smallest = bundle.calibrations[ALERTS_BY].smallest
-    if smallest > rate:
-        advice = "nothing will alert; give more events, or a higher --false-alarm-rate"
-        warn(f"so few events give no p-value below {smallest:.2g}: {advice}")
+    accepted, training = bundle.false_alarms, bundle.manifest.training
+    share = float(accepted.shares(pace(training))[0])
     if as_json:
         head = {"bundle": str(out), "digest": bundle.digest}
-        alarms = {"false_alarm_rate": rate, "false_alarms_a_day": false_alarms(training, rate)}
+        alarms = {"false_alarms": str(accepted), "p_limit": share}
         click.echo(json.dumps({**head, **training, **alarms}))
         return
-    show(training, rate)
+    show(training, accepted)
     wires = f"{training['open_wires_reached']} of {training['wires']} wires open"
     click.echo(f"Wrote {out} ({bundle.digest[:16]}), {wires}.")
     click.echo(f"Next: qualm replay INPUT --bundle {out}")

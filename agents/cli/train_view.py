@@ -8,7 +8,8 @@ from typing import Any, Final
 import click
 
 from agents.printable import printable
-from models.training.learnt import DAY, false_alarms
+from models.false_alarms import FalseAlarms
+from models.training.learnt import DAY, pace
 from schemas.alert import rfc3339
 
 _WIDEST: Final = 100
@@ -16,18 +17,18 @@ _INDENT: Final = 17
 _TEXT: Final = 40  # letters of a template
 
 
-def show(training: Mapping[str, Any], rate: float) -> None:
+def show(training: Mapping[str, Any], accepted: FalseAlarms) -> None:
     """For people."""
     width = min(_WIDEST, shutil.get_terminal_size((80, 24)).columns)
     span = duration(training["to"] - training["from"])
     begin, end = (rfc3339(training[name])[:16].replace("T", " ") for name in ("from", "to"))
     click.secho(f"Learnt from {training['events']:,} events of {span}", bold=True)
-    for name, text in (("from", f"{begin} to {end} UTC"), *_rows(training, rate, span)):
+    for name, text in (("from", f"{begin} to {end} UTC"), *_rows(training, accepted, span)):
         line = f"  {name:<{_INDENT - 2}}{printable(text, 1_000)}"
         click.echo(fill(line, width, subsequent_indent=" " * _INDENT, break_on_hyphens=False))
 
 
-def _rows(training: Mapping[str, Any], rate: float, span: str) -> Iterator[tuple[str, str]]:
+def _rows(training: Mapping[str, Any], accepted: FalseAlarms, span: str) -> Iterator[tuple[str, str]]:
     busiest, share = training["busiest"]
     yield "sources", f"{training['sources']:,}; the busiest is {busiest}, with {share:.0%} of the events"
     yield "entities", _entities(training)
@@ -36,11 +37,11 @@ def _rows(training: Mapping[str, Any], rate: float, span: str) -> Iterator[tuple
     yield "templates", f"{training['templates']:,}"
     yield "usual", ", ".join(f"“{text[:_TEXT]}” {share:.0%}" for text, share in training["common"])
     yield "errors", f"{training['errors']:.2%} of the events are ERROR or worse"
-    units, alarms = training["units"], _rounded(false_alarms(training, rate))
+    units, share = training["units"], float(accepted.shares(pace(training))[0])
     came = f"{units['entity']:,} entities and {units['source']:,} minutes of sources came in {span}"
     yield (
         "false alarms",
-        f"about {alarms} a day at a rate of {rate:.2g}, if all is normal and goes on as here: {came}",
+        f"{accepted} accepted: one unit in {_rounded(1.0 / share)} may alert, as {came}",
     )
     failed, records = training["not_understood"], training["records"]
     yield "not understood", f"{failed:,} of {records:,} records" if failed else "nothing"

@@ -1,4 +1,4 @@
-"""Which alerts of the demo found which incident, how soon, and which were false alarms."""
+"""Which pages of the demo found which incident, how soon, and which were false alarms."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KINDS: dict[IncidentKind, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An incident and the alerts that found it: the first firing one of each fingerprint, by time."""
+    """An incident and the pages that found it, by time."""
 
     truth: Truth
     alerts: tuple[Alert, ...]
@@ -40,14 +40,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Every firing alert of a run, sorted out; one alert per fingerprint and incident."""
+    """Every page of a run, sorted out."""
 
     findings: tuple[Finding, ...]
     false_alarms: tuple[Alert, ...]
 
     @property
     def found(self) -> int:
-        """How many incidents have at least one alert."""
+        """How many incidents have at least one page."""
         return sum(bool(finding.alerts) for finding in self.findings)
 
 
@@ -76,24 +76,17 @@ class DemoResult:
 
 
 def score(alerts: Iterable[Alert], truths: Sequence[Truth]) -> Score:
-    """Match firing alerts to incidents.
+    """Match pages to incidents.
 
-    An alert belongs to an incident when it comes from its service or is about a request that it touched, lies
-    between its start and ``GRACE_SECONDS`` after its end, and is of a kind that fits. Everything else is a
-    false alarm.
+    A page belongs to an incident when it comes from its service or is about a request that it touched, lies
+    between its start and ``GRACE_SECONDS`` after its end, and is of a kind that fits. One of none
+    is a false alarm, unless something else that was said of the same trouble belongs to one.
     """
-    matched: list[dict[str, Alert]] = [{} for _ in truths]
-    false_alarms: dict[str, Alert] = {}
-    for alert in sorted(alerts, key=lambda a: (a.time, a.id)):
-        if alert.status != "firing":
-            continue
-        indices = [index for index, truth in enumerate(truths) if _belongs(alert, truth)]
-        for index in indices:
-            matched[index].setdefault(alert.fingerprint, alert)
-        if not indices:
-            false_alarms.setdefault(alert.fingerprint, alert)
-    findings = (Finding(truth, tuple(found.values())) for truth, found in zip(truths, matched, strict=True))
-    return Score(tuple(findings), tuple(false_alarms.values()))
+    firing = sorted((each for each in alerts if each.status == "firing"), key=lambda a: (a.time, a.id))
+    about = {each.incident for each in firing if any(_belongs(each, truth) for truth in truths)}
+    pages = [each for each in firing if each.page]
+    findings = [Finding(truth, tuple(each for each in pages if _belongs(each, truth))) for truth in truths]
+    return Score(tuple(findings), tuple(each for each in pages if each.incident not in about))
 
 
 def _belongs(alert: Alert, truth: Truth) -> bool:
@@ -102,4 +95,5 @@ def _belongs(alert: Alert, truth: Truth) -> bool:
         return False
     if alert.kind not in _KINDS[truth.kind]:
         return False
-    return alert.source == truth.service or alert.entity in truth.entities
+    spoke = truth.service == alert.source or truth.service in alert.sources
+    return spoke or not truth.entities.isdisjoint((alert.entity, *alert.entities))

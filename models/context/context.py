@@ -44,7 +44,9 @@ class Rows:
     uint64; severity (n,); of_entity (n,): whether it has an entity; names (n, NAME_BYTES) of the entity, for
     rows that are no event; line (n,): what the row says by itself, in nats beyond what is usual; scale (n,
     2): centre and spread that say so, 0 and 1 for rows that say nothing by themselves; why (n, REASONS) of
-    tables.REASON: what adds most to the evidence that the row shows of its entity.
+    tables.REASON: what adds most to the evidence that the row shows of its entity; pace (n, 2): units that
+    begin, entities and minutes of sources, a second and an event of late; known (n,): by how many normal
+    units its unit is judged, a source by its minutes; learning (n,): whether these are too few.
     """
 
     x: NDArray[np.float32]
@@ -60,6 +62,9 @@ class Rows:
     line: NDArray[np.float64]
     scale: NDArray[np.float64]
     why: NDArray[np.void]
+    pace: NDArray[np.float64]
+    known: NDArray[np.float64]
+    learning: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.trigger)
@@ -238,6 +243,9 @@ class Context:
             np.empty(size),
             np.empty((size, 2)),
             np.empty((size, tables.REASONS), tables.REASON),
+            np.empty((size, 2)),
+            np.empty(size),
+            np.empty(size, np.bool_),
         )
 
     @staticmethod
@@ -245,7 +253,7 @@ class Context:
         return Rows(
             out.x[:n], out.trigger[:n], out.event[:n], out.time[:n], out.watermark[:n],
             out.template[:n], out.source[:n], out.severity[:n], out.of_entity[:n], out.names[:n],
-            out.line[:n], out.scale[:n], out.why[:n],
+            out.line[:n], out.scale[:n], out.why[:n], out.pace[:n], out.known[:n], out.learning[:n],
         )  # fmt: skip
 
     def dump(self) -> Arrays:

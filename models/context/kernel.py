@@ -52,6 +52,9 @@ SEVERE: Final = 20.0  # nats of a FATAL line, whatever the context; less as the 
 SEVERE_LINES: Final = 1000.0  # lines of a source that this prior is worth
 SILENCE_MIN_EVENTS: Final = 50.0
 SILENCE_FACTOR: Final = 4.0  # longest usual gaps of a source that make a silence
+PACE_WHILE: Final = 7 * 86_400.0  # s, over which it fades how many units and events there were
+LEAST_WHILE: Final = 60.0  # s: a pace is not told of less
+KNOWN_UNITS, KNOWN_MINUTES = 50, 10  # normal units of a kind, minutes of a source, that one can be judged by
 
 EVENT, ENTITY_END, SILENCE, OVERDUE, SOURCE = (
     trigger.code
@@ -101,6 +104,9 @@ class Output(NamedTuple):
     line: NDArray[np.float64]  # what the row says by itself, nats
     scale: NDArray[np.float64]  # (n, 2) centre and spread that these nats were counted by
     why: Records  # (n, REASONS) for the evidence that the row shows of its unit
+    pace: NDArray[np.float64]  # (n, 2) units that begin, a second and an event
+    known: NDArray[np.float64]  # normal units that the row's unit is judged by
+    learning: NDArray[np.bool_]  # whether these are too few to judge by
 
 
 @jit_in_place
@@ -189,6 +195,7 @@ def _entity_slot(
         known_fault = np.searchsorted(faulty, key)
         entity.faulty = known_fault < len(faulty) and faulty[known_fault] == key
         evidence.begin(state, slot, template)
+        state.clock[0].recent_units += 1.0
         for i in range(NAME_BYTES):
             entity.name[i] = name[i]
     return slot, fresh
@@ -263,23 +270,51 @@ def _template_slot(state: State, template: np.uint64, now: float) -> tuple[int, 
 
 
 @jit_in_place
-def _emit(out: Output, at: int, trigger: int, event: int, now: float, watermark: float) -> None:
+def _emit(
+    out: Output, clock: Records, at: int, trigger: int, event: int, now: float, watermark: float
+) -> None:
     """Begin a row of which nothing else is known yet."""
     out.trigger[at] = trigger
     out.event[at] = event
     out.time[at] = now
     out.watermark[at] = watermark
+    out.pace[at, 0] = (clock.recent_units + 1.0) / max(clock.recent_seconds, LEAST_WHILE)
+    out.pace[at, 1] = (clock.recent_units + 1.0) / (clock.recent_events + 1.0)
     out.line[at] = out.scale[at, 0] = 0.0
     out.scale[at, 1] = 1.0
+    out.known[at] = 0.0
+    out.learning[at] = True
     for i in range(REASONS):
         out.why[at, i].kind = -1
     out.x[at, :] = 0.0
 
 
 @jit_in_place
+def _known_of_unit(state: State, out: Output, at: int, slot: int) -> None:
+    """By how many units the one of a row is judged."""
+    judge = usual.judge_of(state, state.entities[slot].kind)
+    if judge >= 0:
+        kind = state.kinds[judge]
+        out.known[at] = kind.judged
+        out.learning[at] = kind.certain == 0 and kind.judged < KNOWN_UNITS
+
+
+@jit_in_place
+def _known_of_source(out: Output, clock: Records, at: int, source: Records) -> None:
+    """By how many minutes of it the source of a row is judged; a minute of it with a row is a unit."""
+    minute = out.time[at] // sources.SHORT
+    if source.counted != minute:
+        source.counted = minute
+        clock.recent_units += 1.0
+    out.known[at] = source.minutes
+    out.learning[at] = source.minutes < KNOWN_MINUTES
+
+
+@jit_in_place
 def _unit_row(state: State, out: Output, at: int, slot: int) -> None:
     """What a row says of the unit that time brought it for."""
     entity = state.entities[slot]
+    _known_of_unit(state, out, at, slot)
     out.of_entity[at] = True
     out.template[at] = entity.previous
     out.source[at] = entity.source
@@ -298,7 +333,7 @@ def _deadlines(state: State, out: Output, at: int, event: int, timeout: float, m
         if entity.due > clock.watermark:
             break
         if evidence.check(state, slot, clock.watermark, timeout, mode):
-            _emit(out, at, OVERDUE, event, entity.looked, clock.watermark)
+            _emit(out, clock, at, OVERDUE, event, entity.looked, clock.watermark)
             x = out.x[at]
             if evidence.show(state, entity, x, out.why[at], F_NEW, CAP_EVIDENCE, False):
                 _unit_row(state, out, at, slot)
@@ -316,7 +351,7 @@ def _ends(state: State, out: Output, at: int, event: int, timeout: float, line: 
         entity = state.entities[slot]
         entity.waiting = units.ENDED
         clock.next_end = state.newer[slot]
-        _emit(out, at, ENTITY_END, event, entity.last + timeout, clock.watermark)
+        _emit(out, clock, at, ENTITY_END, event, entity.last + timeout, clock.watermark)
         _end_features(state, out, at, slot, line, mode)
         _unit_row(state, out, at, slot)
         at += 1
@@ -339,7 +374,7 @@ def _end_in_source(
     sources.count(state, source, mix(entity.previous, TAG_END))
     if not sources.weigh(source):
         return at
-    _source_row(out, at, source, event, now, clock.watermark)
+    _source_row(out, clock, at, source, event, now, clock.watermark)
     out.template[at] = entity.previous
     out.severity[at] = entity.severity
     return at + 1
@@ -353,6 +388,11 @@ def _pass_time(state: State, out: Output, at: int, event: int, timeout: float, l
     at = _ends(state, out, at, event, timeout, line, mode)
     step = clock.watermark - clock.tick
     clock.tick = clock.watermark
+    if step > 0.0:
+        fade = exp(-step / PACE_WHILE)
+        clock.recent_units *= fade
+        clock.recent_events *= fade
+        clock.recent_seconds = clock.recent_seconds * fade + step
     if step > QUIET_STREAM:  # nobody spoke: that is no one source's silence
         for slot in state.speakers[: clock.speakers]:
             state.sources[slot].last += step
@@ -376,9 +416,10 @@ def _silences(state: State, out: Output, at: int, event: int) -> int:
             due = min(due, source.last + SILENCE_FACTOR * longest)
             continue
         source.silent = 1.0
-        _emit(out, at, SILENCE, event, clock.watermark, clock.watermark)
+        _emit(out, clock, at, SILENCE, event, clock.watermark, clock.watermark)
         x = out.x[at]
         x[F_SILENCE] = log(min(source.events, 1000.0)) + log(gap / longest)  # as if gaps had a heavy tail
+        _known_of_source(out, clock, at, source)
         out.template[at] = source.previous
         out.source[at] = source.key
         out.severity[at] = 0
@@ -415,7 +456,7 @@ def _source_slot(state: State, key: np.uint64, now: float) -> int:
         source.evidence[:] = 0.0
         source.peak[:] = 0.0
         source.peak[sources.LINE] = sources.NO_LINE
-        source.errors = source.shown = source.minute = source.suspected = 0.0
+        source.errors = source.shown = source.minute = source.suspected = source.counted = 0.0
         source.last = source.weighed = now
     return slot
 
@@ -537,12 +578,15 @@ def _advance(clock: Records, time: float) -> float:
 
 
 @jit_in_place
-def _source_row(out: Output, at: int, source: Records, event: int, now: float, watermark: float) -> None:
+def _source_row(
+    out: Output, clock: Records, at: int, source: Records, event: int, now: float, watermark: float
+) -> None:
     """What an event, or an end, makes of its source."""
-    _emit(out, at, SOURCE, event, now, watermark)
+    _emit(out, clock, at, SOURCE, event, now, watermark)
     x = out.x[at]
     x[F_RATES] = min(CAP_EVIDENCE, sources.calibrated(source, source.evidence, sources.RATES))
     x[F_SHIFTS] = min(CAP_EVIDENCE, sources.calibrated(source, source.evidence, sources.SHIFTS))
+    _known_of_source(out, clock, at, source)
     out.source[at] = source.key
     out.of_entity[at] = False
     out.names[at, :] = 0
@@ -570,7 +614,8 @@ def run(
         at = _pass_time(state, out, at, row, timeout, line, mode)
         # Before the first event with a time, nothing says how far the stream is.
         watermark = now if np.isnan(clock.watermark) else clock.watermark
-        _emit(out, at, EVENT, row, now, watermark)
+        clock.recent_events += 1.0
+        _emit(out, clock, at, EVENT, row, now, watermark)
         x = out.x[at]
         template = events.template[row]
         out.template[at] = template
@@ -595,11 +640,13 @@ def run(
         if events.entity[row] != 0:
             unit = _entity_features(state, x, out.why[at], events, row, now, known, faulty, mode)
             out.line[at] = usual.line_nats(state, state.entities[unit], line, x, EVENT, out.scale[at])
+            _known_of_unit(state, out, at, unit)
         else:
+            _known_of_source(out, clock, at, source)
             out.line[at] = sources.line_nats(source, line, x, EVENT, out.scale[at])
         at += 1
         if sources.weigh(source):
-            _source_row(out, at, source, row, now, watermark)
+            _source_row(out, clock, at, source, row, now, watermark)
             out.template[at] = template
             out.severity[at] = events.severity[row]
             at += 1

@@ -52,12 +52,12 @@ TEMPLATE: Final = np.dtype([
     ("words", "u8", (TEMPLATE_WORDS,)),
 ])  # fmt: skip
 # errors: how surprising those of the last minute are in themselves; weighed: up to when evidence has faded;
-# minute: the one that peak is of; suspected: since when; recent: the peaks of the last minutes, of `lines` of
-# which the highest row is known
+# minute: the one that peak is of; counted: the last one that was a unit; suspected: since when; recent: the
+# peaks of the last minutes, of `lines` of which the highest row is known
 SOURCE: Final = np.dtype([
     *_SLOT, ("previous", "u8"), ("events", "f8"), ("last", "f8"), ("longest_gap", "f8"), ("silent", "f8"),
     ("evidence", "f8", (SOURCE_EVIDENCE,)), ("errors", "f8"), ("shown", "f8"), ("weighed", "f8"),
-    ("minute", "f8"),
+    ("minute", "f8"), ("counted", "f8"),
     ("peak", "f8", (SOURCE_EVIDENCE + 1,)), ("suspected", "f8"), ("minutes", "i8"), ("lines", "i8"),
     ("recent", "f4", (MINUTES, SOURCE_EVIDENCE + 1)), ("centre", "f8", (SOURCE_EVIDENCE + 1,)),
     ("spread", "f8", (SOURCE_EVIDENCE + 1,)),
@@ -110,10 +110,12 @@ NODE: Final = np.dtype([
     ("item", "u8"), ("unit", "i4"), ("in_bucket", "i4"), ("in_unit", "i4"), ("times", "i4"), ("learnt", "i4"),
     ("ages", "f4", (DUE_TIMES,)),
 ])  # fmt: skip
+# recent: units that began, seconds that passed and events that came, fading over a week
 CLOCK: Final = np.dtype([
     ("watermark", "f8"), ("start", "f8"), ("rates_since", "f8"), ("doubted", "i8"), ("accesses", "i8"),
     ("tick", "f8"), ("silence_due", "f8"), ("units", "i8"), ("free_node", "i8"), ("next_node", "i8"),
     ("next_end", "i8"), ("timers", "i8"), ("forgotten", "i8"), ("speakers", "i8"),
+    ("recent_units", "f8"), ("recent_seconds", "f8"), ("recent_events", "f8"),
 ])  # fmt: skip
 
 

@@ -62,11 +62,6 @@ class Calibration:
         shown = above / (self.total + 1.0) - self.suspected
         return np.where(values > level, np.maximum(np.maximum(drawn, shown), 1e-12), p)
 
-    @property
-    def smallest(self) -> float:
-        """The smallest p-value there can be; any rate below it means that nothing ever alerts."""
-        return 1.0 / (self.total + 1.0) if self.tail is None else 1e-12
-
 
 @dataclass(frozen=True, slots=True)
 class UnitCalibration:
@@ -78,8 +73,3 @@ class UnitCalibration:
     def p_values(self, scores: ArrayLike, of_entity: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Share (0, 1] of normal units like that of each score (n,) that would score at least this high."""
         return np.where(of_entity, self.entity.p_values(scores), self.source.p_values(scores))
-
-    @property
-    def smallest(self) -> float:
-        """The smallest p-value there can be; any rate below it means that nothing ever alerts."""
-        return min(self.entity.smallest, self.source.smallest)

@@ -22,14 +22,15 @@ from models.circuits.spec import CircuitSpec
 from models.context.features import NAMES, WIDTH
 from models.context.line import of_rows
 from models.detector import Evaluator, InferenceGate, readout_prior, unscored
+from models.false_alarms import SECONDS, FalseAlarms
 from models.heads import prefilter
 from models.heads.calibration import Calibration, UnitCalibration
 from models.heads.density import DensityMatrices
 from models.heads.gate import OpenWiresTarget
-from models.options import TrainingOptions
+from models.options import FALSE_ALARMS, TrainingOptions
 from models.scores import ALERTS_BY, ScoreName
 from models.training.bags import Bags
-from models.training.choices import DEFAULT_RATE, best_rate, highest_of, highest_rows
+from models.training.choices import best_rate, highest_of, highest_rows
 from models.training.network import Network
 from models.training.prefilter import bag_loss, fit_prefilter
 from models.training.rows import TrainingRows
@@ -75,13 +76,13 @@ def train(rows: TrainingRows, options: TrainingOptions, progress: Progress) -> B
     manifest = Manifest(
         format=FORMAT, qualm="", features=list(NAMES), wires=options.wires, layers=options.layers,
         preset=options.preset, entity_timeout=rows.entity_timeout, salience_budget=options.salience_budget,
-        prefilter_threshold=threshold, false_alarm_rate=options.false_alarm_rate or DEFAULT_RATE,
+        prefilter_threshold=threshold, false_alarms=options.false_alarms or FALSE_ALARMS,
         merges=rows.merges, texts={} if options.cold else rows.texts, reading=rows.reading.remembered(),
         training={**asdict(options), **rows.summary, **reached},
         calibrated_on={},
     )  # fmt: skip
     bundle = Bundle(manifest, weights, {} if options.cold else rows.learnt, models)
-    return _calibrated(bundle, rows, logit, options.false_alarm_rate)
+    return _calibrated(bundle, rows, logit, options.false_alarms)
 
 
 def _spec(options: TrainingOptions) -> CircuitSpec:
@@ -175,7 +176,9 @@ def _density(
     return head.arrays()
 
 
-def _calibrated(bundle: Bundle, rows: TrainingRows, logit: NDArray[np.float64], rate: float | None) -> Bundle:
+def _calibrated(
+    bundle: Bundle, rows: TrainingRows, logit: NDArray[np.float64], false_alarms: str | None
+) -> Bundle:
     """The bundle with p-values from the normal units, by the code of production.
 
     All normal units but those of the young context count: each is judged by what others say is usual.
@@ -197,14 +200,16 @@ def _calibrated(bundle: Bundle, rows: TrainingRows, logit: NDArray[np.float64], 
         calibrations[name] = UnitCalibration(**fitted)
     sizes = {of: len(np.unique(rows.unit[row])) for of, row in units.items()}
     manifest = bundle.manifest.model_copy(update={"calibrated_on": sizes})
-    if rate is None and len(rows.truth):
+    if false_alarms is None and len(rows.truth):
         scores = unscored(logit, bundle.manifest.prefilter_threshold)
         scores[kept] = found[ALERTS_BY]
         p = calibrations[ALERTS_BY].p_values(scores, rows.of_entity[rows.unit])
         known = np.flatnonzero(rows.labelled >= 0)
         worst = known[highest_of(rows.labelled[known], -p[known])]
         rate = best_rate(p[worst], rows.truth[rows.labelled[worst]])
-        manifest = manifest.model_copy(update={"false_alarm_rate": rate})
+        days = (rows.summary["to"] - rows.summary["from"]) / SECONDS["day"]
+        a_day = FalseAlarms(float(f"{rate * len(rows.of_entity) / days:.6g}"), "day")
+        manifest = manifest.model_copy(update={"false_alarms": str(a_day)})
     return replace(bundle, manifest=manifest, calibrations=calibrations)
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from agents.demo.simulation import DEMO_START, demo_incidents, simulate, write_file
+from agents.evaluate import SalientEvaluation
 from agents.explain import Explained, ExplainError, Found, NotFoundError, Wanted, find, judge
 from agents.inputs.inputs import InputError, Inputs
 from agents.replay import Replay
 from agents.settings import load_settings
 from models.bundle import Bundle
-from models.detector import Evaluator
 from models.options import EvaluateOptions
 from schemas.alert import Alert
 from schemas.formats.options import ReadOptions
@@ -36,13 +36,18 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def alerts(bundle: Bundle, story: Path) -> list[Alert]:
-    return tell.by_replay(bundle, [str(story)])
+    """Everything suspicious, as alerts; those of one incident are not all published."""
+    return tell.directly(bundle, 84)[0]
 
 
-def explained(bundle: Bundle, file: Path, wanted: Wanted, rate: float = RATE) -> tuple[Found, Explained]:
+def explained(bundle: Bundle, file: Path, wanted: Wanted, accepted: str = RATE) -> tuple[Found, Explained]:
     reading = bundle.manifest.read_options()
     found = find(wanted, Inputs([str(file)], load_settings()), bundle, reading)
-    return found, judge(found, wanted.alert, bundle, Evaluator(bundle), rate)
+    return found, judge(found, wanted.alert, bundle, evaluation(bundle, accepted))
+
+
+def evaluation(bundle: Bundle, accepted: str) -> SalientEvaluation:
+    return SalientEvaluation(bundle, EvaluateOptions(false_alarms=accepted))
 
 
 def of_event(alert: Alert) -> dict[str, object]:
@@ -53,9 +58,8 @@ def of_event(alert: Alert) -> dict[str, object]:
 def test_every_alert_of_the_story_is_made_again(
     bundle: Bundle, story: Path, alerts: list[Alert], whole: bool
 ) -> None:
-    firing = [alert for alert in alerts if alert.status == "firing"]
-    assert len(firing) == 8
-    for alert in firing:
+    assert len(alerts) == 9
+    for alert in alerts:
         _, again = explained(bundle, story, Wanted(alert.id, alert if whole else None))
         assert of_event(again.alert) == of_event(alert)
         assert again.reproduced
@@ -64,7 +68,7 @@ def test_every_alert_of_the_story_is_made_again(
 
 def test_the_lines_before(bundle: Bundle, story: Path, alerts: list[Alert]) -> None:
     shown = []
-    for alert in alerts[:8]:
+    for alert in alerts:
         found, _ = explained(bundle, story, Wanted(alert.id, alert))
         assert found.line is not None
         shown.append(([line.message for line in found.before], found.line.message))
@@ -72,6 +76,10 @@ def test_the_lines_before(bundle: Bundle, story: Path, alerts: list[Alert]) -> N
         ([f"disk {i} is well" for i in range(45, 50)], "request r1 accepted"),  # fell silent
         (["request r1 accepted"], "payment of 0 EUR refused"),
         (["request r1 accepted", "payment of 0 EUR refused"], "payment of 1 EUR refused"),
+        (
+            ["request r1 accepted", *(f"payment of {i} EUR refused" for i in range(2))],
+            "payment of 2 EUR refused",
+        ),
         (
             ["request r1 accepted", *(f"payment of {i} EUR refused" for i in range(3))],
             "payment of 3 EUR refused",
@@ -113,16 +121,14 @@ def test_of_rows_with_one_id_the_first_suspicious_one_has_the_alert(
     ((event, scale),) = found.candidates
     mild = event.model_copy(update={"prefilter": 0.0, "open_wires": [0, 0]})
     for candidates in ([(mild, scale), (event, scale)], [(event, scale), (mild, scale)]):
-        again = judge(replace(found, candidates=candidates), None, bundle, Evaluator(bundle), RATE)
+        again = judge(replace(found, candidates=candidates), None, bundle, evaluation(bundle, RATE))
         assert again.event == event
 
 
 def test_a_resolved_alert_names_the_firing_one(bundle: Bundle, story: Path, alerts: list[Alert]) -> None:
-    resolved = next(alert for alert in alerts if alert.status == "resolved")
-    with pytest.raises(ExplainError, match=resolved.fingerprint):
+    resolved = tell.by_replay(bundle, [str(story)])[-1]
+    with pytest.raises(ExplainError, match=f"began with: {alerts[0].id}"):
         explained(bundle, story, Wanted(resolved.id, resolved))
-    with pytest.raises(ExplainError, match=alerts[0].id):  # the silence was the first to fire
-        explained(bundle, story, Wanted(resolved.id))
 
 
 def test_another_bundle_is_named(story: Path, alerts: list[Alert], bundle: Bundle) -> None:
@@ -147,14 +153,14 @@ def test_alerts_of_a_simulated_stream(tmp_path: Path) -> None:
     """By the default bundle, whose INT8 layers and calibration are real."""
     logs, bundle, alerts = tmp_path / "logs.jsonl", Bundle.default(), list[Alert]()
     write_file(str(logs), simulate(3, 400.0, 20.0, DEMO_START, demo_incidents(400.0)))
-    options = EvaluateOptions(false_alarm_rate=0.02)
+    options = EvaluateOptions(false_alarms="0.02/unit")
     replay = Replay(bundle, ReadOptions(), None, options)
-    replay.run(Inputs([str(logs)], load_settings()), alerts.append, lambda _: None)
-    firing = [alert for alert in alerts if alert.status == "firing"]
-    assert len(firing) > 20
+    replay.evaluation.on_suspicious = lambda alert, incident: alerts.append(alert)
+    replay.run(Inputs([str(logs)], load_settings()), lambda _: None, lambda _: None)
+    assert len(alerts) > 20
     lines = [json.loads(line) for line in logs.read_bytes().splitlines()]
-    for alert in firing[::5]:
-        found, again = explained(bundle, logs, Wanted(alert.id), 0.02)
+    for alert in alerts[::5]:
+        found, again = explained(bundle, logs, Wanted(alert.id), "0.02/unit")
         assert of_event(again.alert) == of_event(alert)
         field, name = ("trace_id", alert.entity) if alert.entity else ("service", alert.source)
         before = [i for i, line in enumerate(lines[: alert.offset]) if line.get(field) == name]

@@ -43,6 +43,7 @@ class Tags(HTMLParser):
 def an_alert(text: str) -> Alert:
     return Alert(
         id="0" * 32,
+        incident="0" * 32,
         fingerprint="1" * 16,
         status="firing",
         time=1.75e9,
@@ -90,7 +91,8 @@ def metrics(labelled: bool = True, incidents: int = 1) -> dict[str, Any]:
         "seconds": 1.0,
         "events_per_second": 12345.0,
         "gate": {"prefilter_rate": 0.02, "salient_rate": 0.02, "mean_open_wires": 3.0, "circuits": 246},
-        "incidents": incidents,
+        "incidents": {"n": incidents},
+        "pages": incidents,
         "alerts": incidents,
         "dead_letters": {"empty": 3},
         "device": HOSTILE,

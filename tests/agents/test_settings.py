@@ -65,7 +65,7 @@ def test_lists_may_be_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> No
         ("topics = []", "at least one topic"),
         ("topics = 'qualm.alerts'", "different topics"),
         ("security_protocol = 'SASL_SSL'", "sasl_username"),
-        ("false_alarm_rate = 2", "false_alarm_rate"),
+        ("false_alarms = 'often'", "false_alarms"),
         ("entity_pattern = '('", "entity"),
         ("ssl_keyfile = 'key.pem'", "ssl_certfile"),
         ("no toml", "TOML"),

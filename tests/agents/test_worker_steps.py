@@ -23,7 +23,7 @@ from models.bundle import Bundle
 from schemas.alert import Alert
 from schemas.formats.options import ReadOptions
 from schemas.salient import SalientEvent
-from schemas.watermark import SalientMessage, decode_salient
+from schemas.watermark import SalientMessage, Watermark, decode_salient
 from tests.agents.kafka.simulated_broker import Plan, Sent, SimulatedBroker, Tasks, Verdict
 
 LATE = Plan(late=True)
@@ -116,7 +116,7 @@ def triage(bundle: Bundle, benches: list[Bench]) -> Bench:
 @pytest.fixture
 def evaluate(bundle: Bundle, benches: list[Bench]) -> Bench:
     """A worker that only evaluates, and finds nearly everything suspicious."""
-    benches.append(Bench(bundle, role="evaluate", false_alarm_rate=0.9999))
+    benches.append(Bench(bundle, role="evaluate", false_alarms="0.9999/unit"))
     return benches[-1]
 
 
@@ -255,25 +255,32 @@ def test_evaluate_forgets_partitions_that_went_away_and_keeps_the_others(
     assert [alert.partition for alert in evaluate.alerts()] == [0, 1, 0]
 
 
+def much_later(event: SalientEvent) -> bytes:
+    """A notice by which every incident is over."""
+    return Watermark(
+        topic=event.topic, partition=event.partition, bundle=event.bundle, watermark=event.watermark + 1e6
+    ).encode()
+
+
 def test_a_salient_event_that_is_delivered_twice_counts_once(
     evaluate: Bench, salient: list[SalientMessage]
 ) -> None:
-    first, second = copies(suspicious(salient), [1, 2])
+    event = suspicious(salient)
+    first, second = copies(event, [1, 2])
     evaluate.evaluate(evaluate.batch("qualm.salient", 0, 0, [first, first]))
-    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 2, [first, second]))
-    assert [alert.count for alert in evaluate.alerts()] == [1, 2]
+    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 2, [first, second, much_later(event)]))
+    assert [alert.count for alert in evaluate.alerts() if alert.status == "resolved"] == [2]
 
 
 def test_the_ids_of_the_latest_4096_events_are_remembered(
     evaluate: Bench, salient: list[SalientMessage]
 ) -> None:
     event = suspicious(salient)
-    (first,) = copies(event, [0])
-    others = copies(event, range(1, 4097), source="another")
-    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 0, [first, *others[:4095], first]))
-    assert [alert.count for alert in evaluate.alerts() if alert.source == event.source] == [1]
-    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 4097, [others[4095], first]))
-    assert [alert.count for alert in evaluate.alerts() if alert.source == event.source] == [1, 2]
+    first, *others = copies(event, range(4097))
+    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 0, [first, *others[:4095], first]))  # still known
+    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 4097, [others[4095], first, much_later(event)]))
+    (resolved,) = [alert for alert in evaluate.alerts() if alert.status == "resolved"]
+    assert resolved.count == 4096 + 2  # the last one, and the first once more
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bundle(logs: Path) -> Bundle:
-    options = TrainingOptions(wires=3, layers=1, steps=8, open_wires=2.0, false_alarm_rate=0.005)
+    options = TrainingOptions(wires=3, layers=1, steps=8, open_wires=2.0, false_alarms="0.005/unit")
     read = Inputs([str(logs / "train.jsonl")], load_settings())
     return run_training(read, ReadOptions(), None, options, logs / "bundle", lambda *_: None)
 
@@ -59,13 +59,13 @@ def rows_of(
     logs: Path,
     shots: tuple[int, ...],
     most: int = MOST_NOISY,
-    rate: float | None = None,
+    false_alarms: str | None = None,
 ) -> Rows:
     inputs = Inputs([str(logs / "test.jsonl")], load_settings())
     labels = read_labels(logs / "test.csv")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quality_methods, "SHOTS", shots)
-        rows = run(inputs, bundle, labels, rate, most, lambda *_: None)
+        rows = run(inputs, bundle, labels, false_alarms, most, lambda *_: None)
     json.dumps(rows, allow_nan=False)
     assert all(row.keys() == KEYS for row in rows)
     found = {(row["method"], row["shots"], row["noise"]): row for row in rows}
@@ -123,7 +123,7 @@ def test_density_matrices_learn_on_from_what_does_not_alert(bundle: Bundle, logs
         return float(rows[method, None, None]["rank_agreement"])
 
     assert agreement(exact, "density online") != agreement(exact, "density")
-    all_alert = rows_of(bundle, logs, (), NOISY, rate=1.0)
+    all_alert = rows_of(bundle, logs, (), NOISY, false_alarms="0.999999999/unit")
     assert agreement(all_alert, "density online") == agreement(all_alert, "density")
 
 

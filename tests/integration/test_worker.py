@@ -29,7 +29,7 @@ def settings_for(broker: Broker, name: str) -> dict[str, str]:
         "salient_topic": f"{name}.salient",
         "alerts_topic": f"{name}.alerts",
         # Enough alerts for a test, however well the bundle knows these services.
-        "false_alarm_rate": "0.9",
+        "false_alarms": "0.9/unit",
     }
 
 

@@ -344,7 +344,7 @@ def hostile(saved: Path, path: Path, name: str, change: Callable[[Any], Any]) ->
         (MANIFEST, lambda m: m | {"preset": "magic"}, "preset"),
         (MANIFEST, lambda m: m | {"entity_timeout": -1}, "entity_timeout"),
         (MANIFEST, lambda m: m | {"prefilter_threshold": float("nan")}, "prefilter_threshold"),
-        (MANIFEST, lambda m: m | {"false_alarm_rate": 2}, "false_alarm_rate"),
+        (MANIFEST, lambda m: m | {"false_alarms": "often"}, "false_alarms"),
         (WEIGHTS, lambda w: {k: v for k, v in w.items() if k != "circuit.weights"}, "circuit.weights"),
         (WEIGHTS, lambda w: w | {"typical": w["typical"] * np.nan}, "finite"),
         (WEIGHTS, lambda w: w | {"gate.tau": w["gate.tau"].astype(np.int32)}, "floating point"),

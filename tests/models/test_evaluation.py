@@ -89,7 +89,7 @@ def seen(
     entities, times, logits = (list(column) for column in zip(*lines, strict=True))
     n = len(lines)
     evaluation.prefiltered(
-        list(sources.ljust(n, sources[-1])), entities, times, logits, [0.5] * n, salient or [True] * n,
+        list(sources.ljust(n, sources[-1])), entities, times, logits, [False] * n, salient or [True] * n,
         some_rows(times, whys or [[]] * n), TEXTS.__getitem__,
     )  # fmt: skip
 
@@ -99,24 +99,27 @@ def all_seen(evaluation: Evaluation, *entities: str, time: float = 1.0) -> None:
     seen(evaluation, *((entity, time, 0.0) for entity in entities))
 
 
-def scored(evaluation: Evaluation, source: str, entity: str, time: float, score: float, p: float) -> None:
+def scored(
+    evaluation: Evaluation, source: str, entity: str, time: float, score: float, p: float = 0.01
+) -> None:
     event = SalientEvent(
         id="0" * 32, topic="t", partition=0, offset=0, record=0, bundle="ab", trigger=Trigger.EVENT,
         time=time, watermark=time, source=source, entity=entity,
     )  # fmt: skip
     one = {name: np.array([score]) for name in ScoreName}
-    evaluation.scored([event], EventScores(one, {name: np.array([p]) for name in ScoreName}))
+    p_values = {name: np.array([p]) for name in ScoreName}
+    evaluation.scored([event], EventScores(one, p_values), np.array([0.01]))
 
 
 def test_entities_by_hand() -> None:
     labels = Labels({"bad": True, "late": True, "missed": True, "good": False, "calm": False}, {"bad": 90.0})
-    evaluation = Evaluation(labels, 0.01)
+    evaluation = Evaluation(labels)
     entities = ["bad", "late", "missed", "good", "calm", "nobody"]
     seen(evaluation, *zip(entities, [100.0] * 6, [5.0, 4.0, 1.0, 3.0, 0.0, 9.0], strict=True))
     scored(evaluation, "s", "bad", 110.0, 7.0, 0.001)
     scored(evaluation, "s", "bad", 95.0, 6.0, 0.002)
-    scored(evaluation, "s", "late", 140.0, 6.0, 0.01)
-    scored(evaluation, "s", "good", 100.0, 5.0, 0.01)
+    scored(evaluation, "s", "late", 140.0, 6.0)
+    scored(evaluation, "s", "good", 100.0, 5.0)
     scored(evaluation, "s", "calm", 100.0, 0.0, 0.5)
     scored(evaluation, "s", "nobody", 100.0, 9.0, 0.0001)
     report = evaluation.report(1000)
@@ -132,13 +135,13 @@ def test_entities_by_hand() -> None:
 
 def test_a_delay_counts_from_the_start_of_the_fault() -> None:
     labels = Labels({"a": True, "b": True, "c": True}, {"a": 90.0, "b": 90.0})
-    evaluation = Evaluation(labels, 0.01)
+    evaluation = Evaluation(labels)
     all_seen(evaluation, "a", "b", "c", time=70.0)
     for entity, time in (("a", 80.0), ("a", 120.0), ("a", 150.0), ("b", 89.9), ("c", 70.0)):
         scored(evaluation, "s", entity, time, 1.0, 0.001)
     # a after 30 s, c when it is first seen; b was never alerted on while it was at fault.
     assert evaluation.report(10)["delay_seconds"] == {"p50": 15.0, "p90": pytest.approx(27.0)}
-    only_early = Evaluation(labels, 0.01)
+    only_early = Evaluation(labels)
     all_seen(only_early, "b", time=70.0)
     scored(only_early, "s", "b", 89.9, 1.0, 0.001)
     assert only_early.report(10)["delay_seconds"] == {"p50": None, "p90": None}
@@ -147,7 +150,7 @@ def test_a_delay_counts_from_the_start_of_the_fault() -> None:
 def test_what_no_circuit_saw_ranks_below_all_that_one_did_and_by_the_prefilter() -> None:
     """A fault and a normal entity no circuit saw, and below another normal one the worst scored fault."""
     labels = Labels({"unseen": True, "usual": False, "low": True, "high": False})
-    evaluation = Evaluation(labels, 0.01)
+    evaluation = Evaluation(labels)
     entities, logits = ["unseen", "usual", "low", "high"], [9.0, 8.0, 1.0, 2.0]
     lines = zip(entities, [1.0] * 4, logits, strict=True)
     seen(evaluation, *lines, salient=[False, False, True, True])
@@ -161,7 +164,7 @@ def test_what_no_circuit_saw_ranks_below_all_that_one_did_and_by_the_prefilter()
 
 
 def test_every_alert_of_a_normal_entity_is_a_false_alarm() -> None:
-    evaluation = Evaluation(Labels({"good": False, "bad": True}), 0.01)
+    evaluation = Evaluation(Labels({"good": False, "bad": True}))
     all_seen(evaluation, "good", "bad", "nobody")
     for entity, p in (("good", 0.01), ("good", 0.001), ("good", 0.011), ("bad", 0.001), ("nobody", 0.001)):
         scored(evaluation, "s", entity, 1.0, 1.0, p)
@@ -169,7 +172,7 @@ def test_every_alert_of_a_normal_entity_is_a_false_alarm() -> None:
 
 
 def test_intervals_by_hand() -> None:
-    evaluation = Evaluation(Labels(intervals={"s": [(100.0, 200.0)]}), 0.01)
+    evaluation = Evaluation(Labels(intervals={"s": [(100.0, 200.0)]}))
     lines = ("", 50.0, 0.0), ("", 150.0, 3.0), ("", 160.0, 1.0), ("", 150.0, 2.0)
     seen(evaluation, *lines, sources="ssst", salient=[False, True, False, True])
     scored(evaluation, "s", "", 150.0, 4.0, 0.001)
@@ -183,7 +186,7 @@ def test_intervals_by_hand() -> None:
 
 
 def test_nothing_at_all() -> None:
-    report = Evaluation(Labels(), 0.01).report(0)
+    report = Evaluation(Labels()).report(0)
     assert report["entity"]["n"] == 0
     assert report["false_alarms_per_10k_events"] is None
     assert report["delay_seconds"] == {"p50": None, "p90": None}
@@ -196,13 +199,13 @@ def a_reason(template: int, nats: float, share: float, age: float) -> Reason:
 
 def test_the_worst_misses_scored_lowest_and_the_worst_false_alarms_highest() -> None:
     faulty = dict.fromkeys(("quiet", "low", "high", "found", "m1", "m2", "m3"), True)
-    evaluation = Evaluation(Labels(faulty | {"loud": False, "odd": False, "calm": False}), 0.01)
+    evaluation = Evaluation(Labels(faulty | {"loud": False, "odd": False, "calm": False}))
     all_seen(evaluation, *faulty, "loud", "odd", "calm", "nobody")
     scores = [("low", 1.0), ("high", 5.0), ("m1", 2.0), ("m2", 3.0), ("m3", 4.0), ("calm", 9.0)]
     for name, score in scores:
         scored(evaluation, "s", name, 1.0, score, 0.02)
     for name, score in (("found", 0.5), ("odd", 6.0), ("loud", 7.0), ("nobody", 8.0)):
-        scored(evaluation, "s", name, 1.0, score, 0.01)
+        scored(evaluation, "s", name, 1.0, score)
     assert evaluation.report(9)["worst"] == {
         "misses": ["quiet", "low", "m1", "m2", "m3"],
         "false_alarms": ["loud", "odd"],
@@ -214,7 +217,7 @@ def test_the_worst_misses_scored_lowest_and_the_worst_false_alarms_highest() -> 
 
 
 def test_a_unit_tells_which_rows_raised_its_evidence_and_what_each_added() -> None:
-    evaluation = Evaluation(Labels({"good": False}, {"good": 25.0}), 0.01)
+    evaluation = Evaluation(Labels({"good": False}, {"good": 25.0}))
     slow, slower, fails = (0, 7, 2.0, 0.25, 3.0), (0, 7, 2.5, 0.2, 9.0), (0, 8, 9.0, 0.0, 9.0)
     seen(evaluation, ("good", 10.0, 0.0), ("good", 13.0, 1.5), whys=[[], [slow]])
     lines = ("good", 16.0, 1.0), ("good", 19.0, 4.0), ("good", 18.0, 5.0), ("good", 30.0, 0.0)
@@ -235,7 +238,7 @@ def test_a_unit_tells_which_rows_raised_its_evidence_and_what_each_added() -> No
 
 
 def test_an_interval_tells_its_source_and_when_the_fault_began() -> None:
-    evaluation = Evaluation(Labels(intervals={"s": [(100.0, 200.0), (300.0, 400.0)]}), 0.01)
+    evaluation = Evaluation(Labels(intervals={"s": [(100.0, 200.0), (300.0, 400.0)]}))
     seen(evaluation, ("", 50.0, 0.0), ("", 150.0, 3.0), ("a", 310.0, 1.0), ("", 350.0, 2.0), ("", 450.0, 1.0))
     scored(evaluation, "s", "", 450.0, 4.0, 0.001)
     assert evaluation.report(9)["worst"] == {"misses": ["s 300.0", "s 100.0"], "false_alarms": ["s"]}
@@ -261,7 +264,7 @@ def test_of_many_points_the_smallest_steps_are_left_out() -> None:
 def test_points_of_many_units_are_bounded_and_the_worst_keep_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation_module, "UNITS", 16)
     names = [f"calm{i}" for i in range(100)]
-    evaluation = Evaluation(Labels(dict.fromkeys(names, False) | {"alarm": False, "miss": True}), 0.01)
+    evaluation = Evaluation(Labels(dict.fromkeys(names, False) | {"alarm": False, "miss": True}))
     seen(evaluation, ("alarm", 1.0, 5.0), ("miss", 2.0, 1.5))
     scored(evaluation, "s", "alarm", 1.0, 3.0, 0.001)
     for name in names:
@@ -273,7 +276,7 @@ def test_points_of_many_units_are_bounded_and_the_worst_keep_theirs(monkeypatch:
 
 
 def test_a_fault_that_was_found_is_forgotten() -> None:
-    evaluation = Evaluation(Labels({"bad": True}), 0.01)
+    evaluation = Evaluation(Labels({"bad": True}))
     seen(evaluation, ("bad", 1.0, 5.0))
     assert len(evaluation.points) == 1
     scored(evaluation, "s", "bad", 1.0, 3.0, 0.001)

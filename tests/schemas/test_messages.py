@@ -29,6 +29,7 @@ SALIENT: dict[str, Any] = {
 ALERT: dict[str, Any] = {
     "id": "1" * 32,
     "fingerprint": "2" * 16,
+    "incident": "1" * 32,
     "status": "firing",
     "time": 1_714_566_896.789,
     "first_seen": 1_714_566_800.0,

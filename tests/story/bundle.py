@@ -35,7 +35,8 @@ from tests.story.events import START
 
 TIMEOUT = 60.0  # s without events that end an entity
 THRESHOLD = 2.4
-RATE = 0.2
+RATE = "0.2/unit"
+KNOWN = 1000  # units of all kinds together
 NORMAL = 19  # events behind the p-values: a score that k of them reach has p = (k + 1) / 20
 # The highest scores of the normal events. Heads disagree, so that it shows by which of them alerts go.
 CALIBRATION = {
@@ -70,7 +71,7 @@ def context_of_the_reference() -> Arrays:
     clock["watermark"] = clock["start"] = clock["tick"] = clock["rates_since"] = START
     slot, _ = slot_of(kinds, TAG_ALL, clock)
     kinds[slot]["certain"] = kinds[slot]["settled"] = 1
-    kinds[slot]["judged"], kinds[slot]["spread"] = 1000, 1.0
+    kinds[slot]["judged"], kinds[slot]["spread"] = KNOWN, 1.0
     return context.dump()
 
 
@@ -99,7 +100,7 @@ def make_bundle(folder: Path) -> Bundle:
     reading = {"format": "json", "line": None, "entity_field": "request", "entity_pattern": None}
     manifest = Manifest(
         format=FORMAT, qualm="", features=list(NAMES), wires=2, layers=1, preset="sparse",
-        entity_timeout=TIMEOUT, salience_budget=0.02, prefilter_threshold=THRESHOLD, false_alarm_rate=RATE,
+        entity_timeout=TIMEOUT, salience_budget=0.02, prefilter_threshold=THRESHOLD, false_alarms=RATE,
         merges=[], reading={**reading, "source_field": None}, training={},
         calibrated_on={"entity": NORMAL, "source": NORMAL},
     )  # fmt: skip

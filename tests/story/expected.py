@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.story.bundle import CALIBRATION, NORMAL, THRESHOLD
+from tests.story.bundle import CALIBRATION, KNOWN, NORMAL, THRESHOLD
 from tests.story.events import START
 
 WARN, ERROR, FATAL = 3.0, 6.0, 9.0
@@ -126,36 +126,49 @@ class Told:
     """One alert. Times are seconds of the story."""
 
     cause: Cause
-    status: str
     time: float
-    first: float
-    last: float
-    count: int
-    offset: int  # of the last event
+    offset: int
     example: str
     p_value: float
-    first_offset: int  # of the first event, whose id is that of the incident
     entity: str = ""
+    minutes: int = 0  # of the source that are over
+    update: str = "opened"
+    page: bool = True
+    urgency: str = "warning"
+    first: float = -1.0  # of the incident; -1: the time of this
+    last: float = -1.0
+    count: int = 1
+    units: int = 1
+    sources: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()
 
 
-#              cause      status    time first last  n  offset example              p    first_offset
-STORY = [
-    Told(SILENCE, "firing", 60, 60, 60, 1, 58, "disk <*> is well", 2 / 20, 58),
-    Told(REFUSED, "firing", 61, 61, 61, 1, 59, "payment of 0 EUR refused", 2 / 20, 59, "r1"),
-    Told(REFUSED, "firing", 62, 61, 62, 2, 60, "payment of 1 EUR refused", 2 / 20, 59, "r1"),
-    Told(REFUSED, "firing", 64, 61, 64, 4, 62, "payment of 3 EUR refused", 2 / 20, 59, "r1"),
-    Told(SLOW, "firing", 65, 65, 65, 1, 63, "answer took 900 ms", 4 / 20, 63),  # just on the rate
-    Told(MEMORY, "firing", 66, 66, 66, 1, 64, "out of memory", 1 / 20, 64),
-    Told(DONE, "firing", 111, 111, 111, 1, 79, "request <*> done", 3 / 20, 79, "r0"),
+SUSPICIOUS = [
+    Told(SILENCE, 60, 58, "disk <*> is well", 2 / 20),
+    Told(REFUSED, 61, 59, "payment of 0 EUR refused", 2 / 20, entity="r1"),
+    Told(REFUSED, 62, 60, "payment of 1 EUR refused", 2 / 20, entity="r1"),
+    Told(REFUSED, 63, 61, "payment of 2 EUR refused", 2 / 20, entity="r1"),
+    Told(REFUSED, 64, 62, "payment of 3 EUR refused", 2 / 20, entity="r1"),
+    Told(SLOW, 65, 63, "answer took 900 ms", 4 / 20, minutes=1),  # just on the rate
+    Told(MEMORY, 66, 64, "out of memory", 1 / 20, minutes=1),
+    Told(DONE, 111, 79, "request <*> done", 3 / 20, entity="r0"),
     # The first invoice ends at 112, as unexpected as 2.48 nats: p is 5 / 20, just above the rate.
-    Told(ACCEPTED, "firing", 133, 133, 133, 1, 81, "request <*> accepted", 3 / 20, 81, "r8"),
-    Told(SILENCE, "resolved", 160, 60, 60, 1, 58, "disk <*> is well", 2 / 20, 58),
-    Told(REFUSED, "resolved", 164, 61, 64, 4, 62, "payment of 3 EUR refused", 2 / 20, 59, "r1"),
-    Told(SLOW, "resolved", 165, 65, 65, 1, 63, "answer took 900 ms", 4 / 20, 63),
-    Told(MEMORY, "resolved", 166, 66, 66, 1, 64, "out of memory", 1 / 20, 64),
-    Told(DONE, "resolved", 211, 111, 111, 1, 79, "request <*> done", 3 / 20, 79, "r0"),
-    Told(ACCEPTED, "resolved", 233, 133, 133, 1, 81, "request <*> accepted", 3 / 20, 81, "r8"),
+    Told(ACCEPTED, 133, 81, "request <*> accepted", 3 / 20, entity="r8"),
 ]
+# All of it begins within a minute of the first, and what ends at 133 is of a source that was part of it less
+# than a minute before. A FATAL line makes it critical, which pages a minute after
+# the first page. A hundred quiet seconds after its last event it is over.
+STORY = [
+    replace(SUSPICIOUS[0], urgency="info", sources=("storage",)),
+    replace(
+        SUSPICIOUS[7], update="grown", urgency="critical", time=120, first=60, last=111, count=8, units=4,
+        sources=("storage", "api", "billing"), entities=("r1", "r0"),
+    ),
+    replace(
+        SUSPICIOUS[8], update="resolved", page=False, urgency="critical", time=233, first=60, last=133,
+        count=9, units=5, sources=("storage", "api", "billing"), entities=("r1", "r0", "r8"),
+    ),
+]  # fmt: skip
 
 
 def digest(text: str, size: int) -> str:
@@ -172,27 +185,46 @@ def event_id(told: Told, offset: int, topic: str, bundle: str) -> str:
 
 def alert_of(told: Told, topic: str, bundle: str) -> dict[str, Any]:
     """The alert as JSON has it, with numbers in place of texts of time."""
-    cause = told.cause
-    template_id = digest(cause.template, 8)
-    of_event = told.offset if told.status == "firing" else told.first_offset
-    own = digest(event_id(told, of_event, topic, bundle) + ":firing", 16)
+    cause, began = told.cause, SUSPICIOUS[0]
+    of_incident = bool(told.sources)
+    first = began if of_incident else told
+    template_id = digest(first.cause.template, 8)
+    incident = digest(event_id(first, first.offset, topic, bundle) + ":firing", 16)
+    own = digest(event_id(told, told.offset, topic, bundle) + ":firing", 16)
+    if told.update in ("grown", "resolved"):  # by time alone: so many other things were said of it before
+        own = digest(f"{incident}:{1 if told.update == 'grown' else 2}", 16)
     why = "; ".join(f"{name} {value:.3g}, expected {usual:.3g}" for name, value, usual in cause.drivers)
+    labels = {
+        "alertname": f"Qualm {first.cause.kind}", "source": first.cause.source,
+        "level": first.cause.severity.lower(), "kind": first.cause.kind, "template_id": template_id,
+    }  # fmt: skip
     return {
-        "id": own if told.status == "firing" else digest(own + ":resolved", 16),
-        "fingerprint": digest("\0".join((cause.source, cause.kind, template_id)), 8),
-        "status": told.status,
+        "id": own,
+        "fingerprint": digest("\0".join((first.cause.source, first.cause.kind, template_id)), 8),
+        "incident": incident,
+        "status": "resolved" if told.update == "resolved" else "firing",
+        "update": told.update,
+        "page": told.page,
+        "urgency": told.urgency,
         "time": START + told.time,
-        "first_seen": START + told.first,
-        "last_seen": START + told.last,
+        "first_seen": START + (told.time if told.first < 0 else told.first),
+        "last_seen": START + (told.time if told.last < 0 else told.last),
         "count": told.count,
+        "units": told.units,
+        "sources": list(told.sources),
+        "source_count": max(1, len(told.sources)),
+        "entities": list(told.entities),
         "source": cause.source,
         "entity": told.entity,
         "severity": cause.severity,
         "kind": cause.kind,
         "template": cause.template,
-        "template_id": template_id,
+        "template_id": digest(cause.template, 8),
         "example": told.example,
         "p_value": told.p_value,
+        "p_limit": 4 / 20,
+        "known": KNOWN if told.entity else told.minutes,
+        "learning": not told.entity,
         "features": [
             {"name": name, "value": value, "expected": usual} for name, value, usual in cause.drivers
         ],
@@ -203,13 +235,7 @@ def alert_of(told: Told, topic: str, bundle: str) -> dict[str, Any]:
         "topic": topic,
         "partition": 0,
         "offset": told.offset,
-        "labels": {
-            "alertname": f"Qualm {cause.kind}",
-            "source": cause.source,
-            "severity": cause.severity.lower(),
-            "kind": cause.kind,
-            "template_id": template_id,
-        },
+        "labels": labels | ({"severity": told.urgency} if of_incident else {}),
         "annotations": {
             "summary": f"{cause.source}: {cause.kind}: {cause.template}",
             "description": f"{told.example}\np-value {told.p_value:.3g}; {why}{cause.told}",

@@ -18,16 +18,19 @@ RESOLVE_AFTER = 100.0  # s
 OPTIONS = EvaluateOptions(device="compiled", resolve_after=RESOLVE_AFTER)
 
 
-def directly(bundle: Bundle, size: int, times: int = 1) -> tuple[list[Alert], list[int]]:
+def directly(bundle: Bundle, size: int, times: int = 1) -> tuple[list[Alert], list[Alert], list[int]]:
     """Through triage and evaluation in batches of a size; each salient event is delivered so many times.
 
-    Returns the alerts and the offsets of the dead letters.
+    Returns what was suspicious, as alerts that know nothing of their incident; the alerts; and the offsets of
+    the dead letters.
     """
     decoder = TopicDecoder(bundle.manifest.read_options())
     triage, evaluation = PartitionTriage(bundle, decoder, "file", 0), SalientEvaluation(bundle, OPTIONS)
     n = len(RECORDS)
     whole = RecordBatch("file", 0, list(range(n)), list(RECORDS), [float("nan")] * n, [None] * n, [[]] * n)
     alerts: list[Alert] = []
+    suspicious: list[Alert] = []
+    evaluation.on_suspicious = lambda alert, incident: suspicious.append(alert)
     dead: list[int] = []
     for start in range(0, n, size):
         output = triage.process(whole[start : start + size])
@@ -35,7 +38,7 @@ def directly(bundle: Bundle, size: int, times: int = 1) -> tuple[list[Alert], li
         messages = [message for message in output.messages for _ in range(times)]
         for first in range(0, len(messages), size):
             alerts += evaluation.process(messages[first : first + size])
-    return alerts, dead
+    return suspicious, alerts, dead
 
 
 def by_replay(bundle: Bundle, inputs: list[str], **settings: object) -> list[Alert]:

@@ -63,7 +63,8 @@ def bundle(logs: Path) -> Path:
     assert len(summary["digest"]) == 64
     assert summary["not_understood"] == 0
     assert summary["sources"] > 5 < summary["templates"]
-    assert summary["false_alarms_a_day"] > 0
+    assert summary["false_alarms"] == "1/day"
+    assert 0 < summary["p_limit"] < 1e-3
     assert 0 < summary["open_wires_reached"] <= 4
     return out
 
@@ -91,8 +92,9 @@ def test_training_ends_with_what_it_learnt(logs: Path, tmp_path: Path) -> None:
     ]
     assert all(len(line) <= 60 for line in lines[:-2])
     said = " ".join(result.stdout.split())
-    alarms = 0.001 * (units["entity"] + units["source"]) * 86_400 / seconds
-    assert abs(float(re.search(r"about ([\d,.]+) a day", said)[1].replace(",", "")) / alarms - 1) < 0.06  # type: ignore[index]  # fails where it is not said
+    a_day = (units["entity"] + units["source"]) * 86_400 / seconds
+    told = float(re.search(r"1/day accepted: one unit in ([\d,.]+) may alert", said)[1].replace(",", ""))  # type: ignore[index]  # fails where it is not said
+    assert abs(told / a_day - 1) < 0.06
     assert "not understood nothing" in said
     assert units["source"] > 0 < units["entity"]
 
@@ -144,7 +146,7 @@ def test_help_loads_no_heavy_library() -> None:
 def test_train_then_replay(logs: Path, bundle: Path, tmp_path: Path) -> None:
     out = {name: tmp_path / name for name in ("metrics", "alerts", "report")}
     files = [part for name, path in out.items() for part in (f"--{name}", path)]
-    labels = ("--labels", logs.with_name("truth.csv"), "--false-alarm-rate", 0.01)
+    labels = ("--labels", logs.with_name("truth.csv"), "--false-alarms", "0.01/unit")
     result = qualm("replay", logs, "--bundle", bundle, *labels, *files)
     assert result.exit_code == 0, result.output
     assert "incidents" in result.stdout
@@ -253,7 +255,7 @@ def test_wrong_usage_exits_2() -> None:
     for arguments in (
         ("replay",),
         ("train", "x"),
-        ("replay", "x", "--false-alarm-rate", "2"),
+        ("replay", "x", "--false-alarms", "often"),
         ("replay", "x", "--resolve-after", "-1"),
         ("explain",),
         ("simulate", "--rate", "0"),

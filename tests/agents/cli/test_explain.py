@@ -16,11 +16,12 @@ from tests.story.bundle import make_bundle
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The story's bundle, its records, and its alerts as a replay writes them."""
+    """The story's bundle, its records, what is suspicious in it as alerts, and the end of its incident."""
     folder = tmp_path_factory.mktemp("explain")
     bundle = make_bundle(folder / "bundle")
-    story = tell.written(folder / "story.jsonl")
-    alerts = tell.by_replay(bundle, [str(story)])
+    tell.written(folder / "story.jsonl")
+    alerts, published, _ = tell.directly(bundle, 84)
+    (folder / "resolved.json").write_bytes(published[-1].encode())
     (folder / "alerts.jsonl").write_bytes(b"".join(alert.encode() + b"\n" for alert in alerts))
     return folder
 
@@ -61,7 +62,7 @@ def test_without_inputs_the_alert_says_where_it_comes_from(folder: Path, alerts:
 
 def test_an_alert_for_people(folder: Path, alerts: list[Alert]) -> None:
     """The last firing one: request r8, accepted and never done."""
-    result = explain(folder, alerts[7].id)
+    result = explain(folder, alerts[8].id)
     assert result.exit_code == 0, result.output
     assert all(len(line) <= 80 for line in result.stdout.splitlines())
     shown = " ".join(result.stdout.split())
@@ -70,7 +71,7 @@ def test_an_alert_for_people(folder: Path, alerts: list[Alert]) -> None:
         "api r8",
         "UTC, INFO, sequence, trigger entity_end",
         "request <*> accepted",
-        "p 0.15 at a false-alarm rate of 0.2: an alert",
+        "p 0.15, and up to 0.2 alerts: an alert",
         "topic file, partition 0, offset 81",
         "has ended after “request <*> accepted”, as 0.0% of such entities do",
         "unit_ending",
@@ -89,7 +90,7 @@ def test_an_alert_for_programs(folder: Path, alerts: list[Alert]) -> None:
     assert found["reproduced"] is True
     assert found["p_value"] == found["p_value_given"] == alerts[0].p_value
     assert found["alert"] == alerts[0].to_json()
-    assert found["false_alarm_rate"] == 0.2
+    assert found["p_limit"] == 0.2
     assert found["trigger"] == "silence"
     assert [part["name"] for part in found["features"]] == ["source_silence"]
     assert found["features"][0].keys() == {"name", "value", "usual", "score", "p_value", "adds"}
@@ -103,20 +104,20 @@ def test_an_alert_over_many_lines_or_on_standard_input(
     folder: Path, alerts: list[Alert], tmp_path: Path
 ) -> None:
     pretty = tmp_path / "alert.json"
-    pretty.write_bytes(b"\xef\xbb\xbf\n" + json.dumps(alerts[4].to_json(), indent=2).encode())
+    pretty.write_bytes(b"\xef\xbb\xbf\n" + json.dumps(alerts[5].to_json(), indent=2).encode())
     for result in (
         explain(folder, pretty, "--json"),
         explain(folder, "-", "--json", given=pretty.read_bytes()),
-        explain(folder, alerts[4].id.upper(), "--json"),
+        explain(folder, alerts[5].id.upper(), "--json"),
     ):
-        assert json.loads(result.stdout)["alert"]["id"] == alerts[4].id
+        assert json.loads(result.stdout)["alert"]["id"] == alerts[5].id
 
 
 def test_another_p_value_is_a_failure_that_is_shown(
     folder: Path, alerts: list[Alert], tmp_path: Path
 ) -> None:
     other = tmp_path / "alert.json"
-    other.write_bytes(alerts[4].model_copy(update={"p_value": 0.01}).encode())
+    other.write_bytes(alerts[5].model_copy(update={"p_value": 0.01}).encode())
     result = explain(folder, other)
     assert result.exit_code == 1
     assert "Not reproduced: p is 0.2 here and 0.01 in the alert" in result.stdout
@@ -126,9 +127,9 @@ def test_another_p_value_is_a_failure_that_is_shown(
     assert json.loads(result.stdout)["reproduced"] is False
 
 
-def test_a_higher_rate_than_the_bundles(folder: Path, alerts: list[Alert]) -> None:
-    shown = explain(folder, alerts[4].id, "--false-alarm-rate", "0.1").stdout
-    assert "p 0.2 at a false-alarm rate of 0.1: an alert only where a higher rate is set" in shown
+def test_fewer_false_alarms_than_the_bundles(folder: Path, alerts: list[Alert]) -> None:
+    shown = explain(folder, alerts[5].id, "--false-alarms", "0.1/unit").stdout
+    assert "p 0.2, and up to 0.1 alerts: an alert only if more is accepted" in shown
 
 
 def test_an_unknown_id_exits_2(folder: Path) -> None:
@@ -136,10 +137,8 @@ def test_an_unknown_id_exits_2(folder: Path) -> None:
     refused(explain(folder, "0" * 32, "--json"), 2, "no alert 0000")
 
 
-def test_the_wrong_alert_or_bundle(folder: Path, alerts: list[Alert], tmp_path: Path) -> None:
-    resolved = tmp_path / "resolved.json"
-    resolved.write_bytes(alerts[-1].encode())
-    refused(explain(folder, resolved), 1, "firing", alerts[-1].fingerprint)
+def test_the_wrong_alert_or_bundle(folder: Path, alerts: list[Alert]) -> None:
+    refused(explain(folder, folder / "resolved.json"), 1, "goes on or is over", alerts[0].id)
     arguments = ["explain", str(folder / "alerts.jsonl"), str(folder / "story.jsonl")]
     refused(CliRunner().invoke(main, arguments), 1, alerts[0].bundle[:16], "--bundle")
     refused(explain(folder, "abc"), 1, "no such file", "32 hexadecimal")

@@ -174,9 +174,6 @@ def test_too_little_to_train_on(folder: Path, tmp_path: Path) -> None:
         refusal(qualm("train", few, "--out", few / "bundle")),
         "…: no bundle can be written there: …; choose another --out",
     )
-    result = qualm("train", folder / "good.jsonl", *out, *FAST, "--false-alarm-rate", 1e-300)
-    assert result.exit_code == 0, result.output
-    says(result.stderr, "so few events give no p-value below …")
 
 
 def test_labels_that_match_nothing(folder: Path, tmp_path: Path) -> None:

@@ -24,9 +24,10 @@ TIME = 1_767_225_600.0  # 2026-01-01
 
 def alert(**more: object) -> Alert:
     fields = {
-        "id": "ab" * 16, "fingerprint": "cd" * 8, "status": "firing", "time": TIME, "first_seen": TIME,
-        "last_seen": TIME, "count": 1, "source": "pay", "entity": "req-1", "severity": "ERROR",
-        "kind": "new pattern", "template": "refused <*>", "example": "refused 7", "p_value": 0.0002,
+        "id": "ab" * 16, "incident": "ab" * 16, "fingerprint": "cd" * 8, "status": "firing", "time": TIME,
+        "first_seen": TIME, "last_seen": TIME, "count": 1, "source": "pay", "entity": "req-1",
+        "severity": "ERROR", "kind": "new pattern", "template": "refused <*>", "example": "refused 7",
+        "p_value": 0.0002,
         "evidence": [Reason(kind="new", template="refused <*>", nats=3.0, share=0.01, age=2.0)],
         "scores": Scores(prefilter=0.1, twin=0.1, hybrid=0.1), "bundle": "ef" * 16,
         "topic": "logs", "partition": 0, "offset": 7,

@@ -17,9 +17,12 @@ from schemas.alert import Alert, Driver, Kind, Scores, fingerprint
 START = DEMO_START + 600
 
 
-def alert(time: float, source: str, kind: Kind, entity: str = "", status: str = "firing") -> Alert:
+def alert(
+    time: float, source: str, kind: Kind, entity: str = "", status: str = "firing", incident: str = ""
+) -> Alert:
     return Alert(
         id=f"{int(time * 1000):032x}",
+        incident=incident or f"{int(time * 1000):032x}",
         fingerprint=fingerprint(source, kind, "0" * 16),
         status=status,  # type: ignore[arg-type]
         time=time,
@@ -79,12 +82,24 @@ def test_another_service_counts_when_the_request_was_touched() -> None:
     ).found
 
 
-def test_one_fingerprint_counts_once_and_resolved_never() -> None:
-    again = [alert(START + t, "payment", "frequency") for t in (9, 5, 7)]
+def test_pages_count_and_what_is_told_without_one_or_resolved_never() -> None:
+    pages = [alert(START + t, "payment", "frequency") for t in (9, 5)]
+    told = alert(START + 3, "payment", "frequency").model_copy(update={"page": False})
     stray = [alert(START + t, "cart", "frequency") for t in (1, 2)]
-    outcome = score([*again, *stray, alert(START, "payment", "level", status="resolved")], [truth()])
-    assert [a.time - START for a in outcome.findings[0].alerts] == [5]
-    assert len(outcome.false_alarms) == 1
+    over = alert(START, "payment", "level", status="resolved")
+    outcome = score([*pages, told, *stray, over], [truth()])
+    assert [a.time - START for a in outcome.findings[0].alerts] == [5, 9]
+    assert [each.time for each in outcome.false_alarms] == [START + 1, START + 2]
+
+
+def test_a_page_elsewhere_is_none_false_when_its_trouble_is_found_to_be_the_incident() -> None:
+    page = alert(START + 2, "gateway", "frequency", incident="ab" * 16)
+    later = alert(START + 9, "payment", "frequency", incident="ab" * 16).model_copy(update={"page": False})
+    outcome = score([page, later], [truth()])
+    assert outcome.false_alarms == ()
+    assert not outcome.found  # nobody was called for it
+    named = page.model_copy(update={"sources": ["gateway", "payment"]})
+    assert score([named], [truth()]).found
 
 
 def test_every_incident_kind_can_be_found_by_some_alert_kind() -> None:

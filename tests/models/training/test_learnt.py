@@ -1,11 +1,9 @@
 """The figures that training ends with, against values counted by hand."""
 
-from math import inf
-
 import numpy as np
 
 from models.context.templates import TemplateMiner
-from models.training.learnt import false_alarms, learnt
+from models.training.learnt import learnt, pace
 from schemas.events import EventBatch
 
 
@@ -46,7 +44,6 @@ def test_events_without_an_entity() -> None:
     assert found["units"] == {"entity": 0, "source": 2}
 
 
-def test_false_alarms_are_the_rate_times_the_units_of_a_day() -> None:
-    training = {"from": 1000.0, "to": 1000.0 + 43_200.0, "units": {"entity": 900, "source": 100}}
-    assert false_alarms(training, 0.001) == 2.0  # 1,000 units in half a day
-    assert false_alarms(training | {"to": 1000.0}, 0.001) == inf
+def test_the_pace_is_the_units_of_training_a_second_and_an_event() -> None:
+    training = {"from": 1000.0, "to": 1500.0, "events": 4000, "units": {"entity": 900, "source": 100}}
+    assert pace(training).tolist() == [[2.0, 0.25]]

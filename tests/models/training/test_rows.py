@@ -174,7 +174,7 @@ def rows(*of: tuple[int, float, int]) -> Rows:
         time=np.array(time), watermark=np.array(time), template=np.zeros(n, np.uint64),
         source=np.zeros(n, np.uint64), severity=np.zeros(n, np.int64), of_entity=none(n),
         names=np.zeros((n, NAME_BYTES), np.uint8), line=np.zeros(n), scale=np.ones((n, 2)),
-        why=np.zeros((n, REASONS), REASON),
+        why=np.zeros((n, REASONS), REASON), pace=np.ones((n, 2)), known=np.zeros(n), learning=none(n),
     )  # fmt: skip
 
 
