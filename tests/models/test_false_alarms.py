@@ -42,7 +42,7 @@ def test_units_that_cannot_be_judged_yet_are_quiet_but_for_errors() -> None:
     ["", "1", "1/fortnight", "-1/day", "0/day", "1/unit", "1e3/day", "1/day/day", "1" * 20 + "/day", "/day"],
 )
 def test_what_is_no_rate_is_refused_with_its_text(text: str) -> None:
-    with pytest.raises(ValueError, match="day|unit"):
+    with pytest.raises(ValueError, match=r"day|unit"):
         FalseAlarms.parse(text)
 
 
