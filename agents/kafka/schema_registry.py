@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -15,14 +16,21 @@ from pydantic import SecretStr
 from schemas.formats.confluent import Schema
 from schemas.formats.errors import DecodeError
 
+if TYPE_CHECKING:
+    from confluent_kafka.schema_registry import SchemaRegistryClient
+
 __all__ = ["SchemaRegistry", "registry_of"]
 
 KEPT = 256
 """Schemas, and failures, that are kept."""
 MOST_CHARS = 1 << 18
 """Characters of a schema, at most."""
+MOST_REFERENCES = 64
+"""Schemas that one refers to, at most; together they have as many characters as one may have."""
 TIMEOUT_SECONDS = 5.0
 """For a connection, and for each part of an answer."""
+PATIENCE_SECONDS = 10.0
+"""For all answers that one schema needs: no further question is asked after that."""
 FAILED_SECONDS = 30.0
 """How long a failure holds before the registry is asked again."""
 ADDRESS = re.compile(r"https?://[^\s/@,?#]+(/[^\s@,?#]*)?")
@@ -82,52 +90,110 @@ class SchemaRegistry:
         for since, why in (self._failures.get(number, self._down), self._down):
             if why and now < since + FAILED_SECONDS:
                 raise self._none(number, why)
-        schema = self._fetch(number)
+        try:
+            schema = _Fetch(self._client, self._clock).schema(number)
+        except _NoSchemaError as error:
+            raise self._failed(number, error) from None
         self._schemas[number] = schema
         if len(self._schemas) > KEPT:
             self._schemas.popitem(last=False)
         return schema
 
-    def _fetch(self, number: int) -> Schema:
+    def _failed(self, number: int, error: _NoSchemaError) -> DecodeError:
+        if error.is_down:
+            self._down = (self._clock(), str(error))
+        else:
+            self._failures[number] = (self._clock(), str(error))
+            self._failures.move_to_end(number)
+            if len(self._failures) > KEPT:
+                self._failures.popitem(last=False)
+        return self._none(number, str(error))
+
+    def _none(self, number: int, why: str) -> DecodeError:
+        return DecodeError(f"no schema: id {number}: the registry at {self._host} {why}")
+
+
+class _NoSchemaError(Exception):
+    """Why there is no schema, and whether that holds for all schemas."""
+
+    def __init__(self, why: str, is_down: bool = False) -> None:
+        super().__init__(why)
+        self.is_down = is_down
+
+
+class _Fetch:
+    """All that is asked for one schema: itself, compiled where it is Protobuf, and what it refers to."""
+
+    def __init__(self, client: SchemaRegistryClient, clock: Callable[[], float]) -> None:
+        self._client = client
+        self._clock = clock
+        self._until = clock() + PATIENCE_SECONDS
+        self._chars = 0
+
+    def schema(self, number: int) -> Schema:
+        unknown = "does not know it; see that schema_registry is the one of the producers"
+        found = self._asked(unknown, self._client.get_schema, number)
+        form = "serialized" if found.schema_type == "PROTOBUF" else None
+        if form:
+            found = self._asked(unknown, self._client.get_schema, number, fmt=form)
+        if not isinstance(found.schema_type, str):
+            raise _NoSchemaError("gives no text of it")
+        text = self._text(found)
+        references: dict[str, str] = {}
+        self._add_references(found, form, references)
+        return Schema(found.schema_type, text, tuple(references.items()))
+
+    def _add_references(self, schema: Any, form: str | None, known: dict[str, str]) -> None:
+        """Add what a schema refers to, each behind what it refers to itself."""
+        for each in schema.references or ():
+            if not (isinstance(each.name, str) and isinstance(each.subject, str)) or each.name in known:
+                continue
+            if len(known) >= MOST_REFERENCES:
+                raise _NoSchemaError(
+                    f"has it with more than {MOST_REFERENCES} references, which are not read"
+                )
+            known[each.name] = ""  # a circle ends here
+            where = f"version {each.version} of {each.subject[:100]}"
+            unknown = f"has it with a reference to {where}, which it does not know; register that again"
+            ask = self._client.get_version
+            found = self._asked(unknown, ask, each.subject, each.version, deleted=True, fmt=form).schema
+            text = self._text(found)
+            self._add_references(found, form, known)
+            del known[each.name]
+            known[each.name] = text
+
+    def _asked(self, unknown: str, ask: Callable[..., Any], *what: Any, **how: Any) -> Any:
         from confluent_kafka.schema_registry.error import SchemaRegistryError
 
+        if self._clock() > self._until:
+            raise _NoSchemaError("takes too long to give it; see that it runs well", is_down=True)
         try:
-            found = self._client.get_schema(number)
+            found = ask(*what, **how)
             self._client.clear_caches()  # type: ignore[no-untyped-call]  # as it is; they have no bound
+            return found
         except SchemaRegistryError as error:
             status = error.http_status_code
             if status in (401, 403):
-                raise self._all_fail(number, f"refuses ({status}); set schema_registry_auth") from None
+                why = f"refuses ({status}); set schema_registry_auth"
+                raise _NoSchemaError(why, is_down=status == 401) from None
             if status == 404:
-                why = "does not know it; see that schema_registry is the one of the producers"
-                raise self._fails(number, why) from None
-            raise self._all_fail(number, f"answers with status {status}; see its own log") from None
+                raise _NoSchemaError(unknown) from None
+            is_down = status in (408, 429) or status >= 500
+            raise _NoSchemaError(f"answers with status {status}; see its own log", is_down) from None
         except (
             Exception
         ) as error:  # of several HTTP libraries, and whatever a wrong answer makes Python raise
             why = f"cannot be reached or understood ({type(error).__name__}); see that it runs"
-            raise self._all_fail(number, why) from None
-        if found.references:
-            raise self._fails(number, "has it with references to other schemas, which are not read")
-        if not isinstance(found.schema_str, str) or not isinstance(found.schema_type, str):
-            raise self._fails(number, "gives no text of it")
-        if len(found.schema_str) > MOST_CHARS:
-            raise self._fails(number, f"has it with more than {MOST_CHARS} characters, which is not read")
-        return Schema(found.schema_type, found.schema_str)
+            raise _NoSchemaError(why, is_down=True) from None
 
-    def _fails(self, number: int, why: str) -> DecodeError:
-        self._failures[number] = (self._clock(), why)
-        self._failures.move_to_end(number)
-        if len(self._failures) > KEPT:
-            self._failures.popitem(last=False)
-        return self._none(number, why)
-
-    def _all_fail(self, number: int, why: str) -> DecodeError:
-        self._down = (self._clock(), why)
-        return self._none(number, why)
-
-    def _none(self, number: int, why: str) -> DecodeError:
-        return DecodeError(f"no schema: id {number}: the registry at {self._host} {why}")
+    def _text(self, schema: Any) -> str:
+        text = schema.schema_str
+        if not isinstance(text, str):
+            raise _NoSchemaError("gives no text of it")
+        self._chars += len(text)
+        if self._chars > MOST_CHARS:
+            raise _NoSchemaError(f"has it with more than {MOST_CHARS} characters, which is not read")
+        return text
 
 
 def registry_of(url: str | None, auth: SecretStr | None) -> SchemaRegistry | None:

@@ -1,4 +1,4 @@
-"""Confluent's wire format: magic byte 0, the id of a schema in four bytes, and JSON or Avro behind them.
+"""Confluent's wire format: magic byte 0, the id of a schema in four bytes, then JSON, Avro or Protobuf.
 
 Source: https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format.
 """
@@ -12,6 +12,8 @@ import orjson
 
 from schemas.formats.avro import avro_to_json
 from schemas.formats.errors import DecodeError
+from schemas.formats.json import load
+from schemas.formats.protobuf import protobuf_to_json
 
 __all__ = ["Schema", "SchemaOf", "content_of"]
 
@@ -24,6 +26,9 @@ class Schema(NamedTuple):
     kind: str
     """``AVRO``, ``JSON``, ``PROTOBUF`` or what else a registry knows."""
     text: str
+    """JSON of it; of Protobuf, base64 of its ``FileDescriptorProto``."""
+    references: tuple[tuple[str, str], ...] = ()
+    """Name and text of the schemas that it refers to, each behind those that it refers to itself."""
 
 
 SchemaOf = Callable[[int], Schema]
@@ -31,29 +36,40 @@ SchemaOf = Callable[[int], Schema]
 
 
 def content_of(value: bytes, schema_of: SchemaOf | None) -> bytes:
-    """JSON of a record in the wire format; any other record as it is, and Avro too without a registry.
+    """JSON of a record in the wire format; any other record as it is, and without a registry all but JSON.
 
     Raises:
-        DecodeError: no schema, one of a kind that is not read, or content that is not of it.
+        DecodeError: no schema, one of a kind that is not read, or content that is not of it; names the id.
 
     """
     if value[0] != 0 or len(value) <= _HEAD:
         return value
     content = value[_HEAD:]
-    if content[:1] == b"{" and (schema_of is None or _is_json(content)):
+    if (content[:1] == b"{" and schema_of is None) or (content[:1] in (b"{", b"[") and _is_json(content)):
         return content  # JSON Schema: no schema is needed to read it
     number = int.from_bytes(value[1:_HEAD], "big")
     if schema_of is None or not 0 < number < 1 << 31:
         return value
     schema = schema_of(number)
+    try:
+        return _json_of(content, schema)
+    except DecodeError as error:
+        raise DecodeError(
+            f"{error}; schema id {number}; have the producer write with the registry's serializer, or JSON"
+        ) from None
+
+
+def _json_of(content: bytes, schema: Schema) -> bytes:
     if schema.kind == "AVRO":
-        return avro_to_json(content, schema.text)
-    if schema.kind == "JSON":
-        return content
-    raise DecodeError(
-        f"binary: {schema.kind[:20].capitalize()} of schema id {number}; of a schema registry, Avro and JSON "
-        "are read: have the producer or a connector write one of them"
-    )
+        return avro_to_json(content, schema.text, schema.references)
+    if schema.kind == "PROTOBUF":
+        return protobuf_to_json(content, schema.text, schema.references)
+    if schema.kind != "JSON":
+        raise DecodeError(
+            f"binary: {schema.kind[:20].capitalize()}; of a registry, Avro, Protobuf and JSON are read"
+        )
+    load(content)  # what is no JSON is told here, where its schema is known
+    return content
 
 
 def _is_json(content: bytes) -> bool:

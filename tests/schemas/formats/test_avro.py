@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import time
 import tracemalloc
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from schemas.formats.confluent import Schema
 from schemas.formats.detection import Decoded, TopicDecoder
 from schemas.formats.errors import DecodeError
 from schemas.formats.options import ReadOptions
+from tests.troubleshooting import says
 
 fastavro = pytest.importorskip("fastavro", reason="needs the extra: pip install 'qualm[registry]'")
 
@@ -64,8 +66,8 @@ def decode(value: bytes, schema: Any, kind: str = "AVRO", **options: Any) -> Dec
     return decoder.decode([value], [0], [None])
 
 
-def why(value: bytes, schema: Any, **options: Any) -> str:
-    found = decode(value, schema, **options)
+def why(value: bytes, schema: Any, kind: str = "AVRO", **options: Any) -> str:
+    found = decode(value, schema, kind, **options)
     assert len(found.events) == 0
     return found.failures[0][1]
 
@@ -122,17 +124,134 @@ def test_json_is_read_without_asking_for_its_schema() -> None:
     assert decoder.decode([value, bytes(40)], [0, 1], [None] * 2).events.message == ["disk full"]
 
 
-def test_protobuf_is_named_and_not_read() -> None:
-    assert decode(HEAD + b"\0\x0a\x02hi", "syntax = 'proto3';", "PROTOBUF").failures == [
-        (0, "binary: Protobuf of schema id 7; of a schema registry, Avro and JSON are read: have the "
-            "producer or a connector write one of them"),
-    ]  # fmt: skip
+def test_what_a_registry_may_have_but_qualm_not_is_named() -> None:
+    reason = decode(HEAD + b"\0\x0a\x02hi", "struct A {}", "THRIFT").failures[0][1]
+    assert reason.startswith("binary: Thrift; of a registry, Avro, Protobuf and JSON are read; schema id 7; ")
+
+
+def test_without_a_registry_the_id_is_named() -> None:
+    reason = TopicDecoder(ReadOptions()).decode([HEAD + b"\0\x0a\x02hi"], [0], [None]).failures[0][1]
+    says(
+        reason,
+        "binary: most likely Avro or Protobuf in Confluent's wire format (magic byte 0, schema id …), which "
+        "needs a schema registry; …",
+    )
+    assert "schema id 7)" in reason
+
+
+@pytest.mark.parametrize("content", [b"hi", b"{", b'{"message": "hi"', b"[1", b"\x02\x0a"])
+def test_what_is_no_json_of_json_schema_is_said(content: bytes) -> None:
+    assert re.match("not JSON: .*; schema id 7; have the producer", why(HEAD + content, "{}", "JSON"))
+
+
+@pytest.mark.parametrize("registered", [True, False])
+def test_json_of_json_schema_is_read(registered: bool) -> None:
+    found = []
+    for content in (b'{"message": "disk full"}', b'[{"message": "disk full"}, {"message": "ok"}]'):
+        decoder = TopicDecoder(
+            ReadOptions(schema_of={7: Schema("JSON", "{}")}.__getitem__ if registered else None)
+        )
+        found += decoder.decode([HEAD + content], [0], [None]).events.message
+    assert found == ["disk full", "disk full", "ok"]
 
 
 def test_avro_of_another_schema_is_no_event() -> None:
     content = HEAD + written(EVENT_SCHEMA, EVENT)
-    assert why(content[:-3], EVENT_SCHEMA).startswith("not Avro: not of the schema that it names")
-    assert why(content + b"\0", EVENT_SCHEMA).endswith("(1 bytes are left over)")
+    says(
+        why(content[:-3], EVENT_SCHEMA),
+        "not Avro: …; schema id …; have the producer write with the registry's serializer, or JSON",
+    )
+    assert why(content[:-3], EVENT_SCHEMA).startswith(
+        "not Avro: not of the schema that it names (EOFError); sch"
+    )
+    assert "(1 bytes are left over); schema id 7;" in why(content + b"\0", EVENT_SCHEMA)
+
+
+SERVICE = {"type": "record", "name": "shop.Service", "fields": [{"name": "name", "type": "string"}]}
+"""A schema that others refer to, and what is written with them."""
+REFERRING = {"type": "record", "name": "shop.logs.E", "fields": [
+    {"name": "message", "type": "string"}, {"name": "service", "type": "shop.Service"}]}  # fmt: skip
+
+
+def test_a_schema_that_refers_to_others_is_read() -> None:
+    schema = Schema("AVRO", json.dumps(REFERRING), (("shop.Service", json.dumps(SERVICE)),))
+    decoder = TopicDecoder(ReadOptions(schema_of={7: schema}.__getitem__))
+    events = decoder.decode([HEAD + b"\x04hi\x06pay"], [0], [None]).events  # by hand: two strings
+    assert (events.message, events.source) == (["hi"], ["pay"])
+
+
+def test_several_types_in_one_topic_are_a_union_of_references() -> None:
+    known = tuple((each["name"], json.dumps(each)) for each in (SERVICE, REFERRING))
+    union = json.dumps(["shop.Service", "shop.logs.E"])
+    assert avro_to_json(b"\0\x06pay", union, known) == b'{"name":"pay"}'
+    assert avro_to_json(b"\x02\x04hi\x06pay", union, known) == b'{"message":"hi","service":{"name":"pay"}}'
+    with pytest.raises(DecodeError, match="not an object: the schema of this Avro is no record"):
+        avro_to_json(b"\x02\x04hi", json.dumps(["shop.Service", "string"]), known)
+
+
+def test_a_reference_that_is_missing_or_wrong_is_said() -> None:
+    for references in ((), (("shop.Service", "{"),), (("shop.Service", "[]"),)):
+        with pytest.raises(DecodeError, match="not Avro: its schema is wrong"):
+            avro_to_json(b"\x04hi\x06pay", json.dumps(REFERRING), references)
+
+
+def causes(depth: int) -> Any:
+    return {"message": f"m{depth}", "cause": causes(depth - 1) if depth else None}
+
+
+RECURSIVE = {"type": "record", "name": "E", "namespace": "n", "fields": [
+    {"name": "message", "type": "string"}, {"name": "cause", "type": ["null", "E"]}]}  # fmt: skip
+
+
+@pytest.mark.parametrize("depth", [0, 1, 16])
+def test_a_type_inside_itself_is_read(depth: int) -> None:
+    content = written(RECURSIVE, causes(depth))
+    assert json.loads(avro_to_json(content, json.dumps(RECURSIVE))) == causes(depth)
+    events = decode(HEAD + content, RECURSIVE).events
+    assert events.message == [f"m{depth}"]
+
+
+@pytest.mark.parametrize("depth", [17, 200])
+def test_a_type_too_often_inside_itself_is_said(depth: int) -> None:
+    reason = why(HEAD + written(RECURSIVE, causes(depth)), RECURSIVE)
+    assert reason.startswith(
+        "not Avro: not of the schema that it names, or more than 16 times inside itself (E"
+    )
+
+
+def test_types_inside_each_other_are_read() -> None:
+    """A tree of two types, an array and a map, with an enumeration that each of them names."""
+    schema = {"type": "record", "name": "a.Node", "fields": [
+        {"name": "state", "type": {"type": "enum", "name": "a.State", "symbols": ["UP", "DOWN"]}},
+        {"name": "leaves", "type": {"type": "array", "items": {"type": "record", "name": "a.Leaf", "fields": [
+            {"name": "state", "type": "State"},
+            {"name": "nodes", "type": {"type": "map", "values": "Node"}}]}}}]}  # fmt: skip
+    tree: Any = {"state": "UP", "leaves": []}
+    for _ in range(4):
+        tree = {
+            "state": "DOWN",
+            "leaves": [{"state": "UP", "nodes": {"x": tree}}, {"state": "DOWN", "nodes": {}}],
+        }
+    assert json.loads(avro_to_json(written(schema, tree), json.dumps(schema))) == tree
+
+
+def test_a_long_way_back_to_itself_is_read_less_often() -> None:
+    """Eight records between a type and itself: four levels of them fit into the 64 that are read."""
+    kind: Any = ["null", "R"]
+    for number in range(8):
+        kind = {"type": "record", "name": f"R{number}", "fields": [{"name": "x", "type": kind}]}
+    schema = record_of(kind)
+
+    def value(depth: int) -> Any:
+        inner = value(depth - 1) if depth else None
+        for _ in range(9):
+            inner = {"x": inner}
+        return inner
+
+    text = json.dumps(schema)
+    assert json.loads(avro_to_json(written(schema, value(4)), text)) == value(4)
+    with pytest.raises(DecodeError, match="more than 4 times inside itself"):
+        avro_to_json(written(schema, value(5)), text)
 
 
 def record_of(kind: Any) -> dict[str, Any]:
@@ -156,7 +275,11 @@ LONG = b"\x80\x80\x80\x80\x80\x80\x80\x80\x40"
         ({"type": "array", "items": "null"}, LONG, "not Avro: its schema has values that take no bytes"),
         ({"type": "array", "items": {"type": "fixed", "name": "F", "size": 0}}, LONG, "not Avro: its schema"),
         ({"type": "array", "items": {"type": "record", "name": "E", "fields": []}}, LONG, "not Avro: its"),
-        (["null", "R"], b"\2" * 1_000_000 + b"\0", "not Avro: its schema is recursive"),
+        ({"type": "array", "items": {"type": "error", "name": "E", "fields": []}}, LONG, "not Avro: its"),
+        (["null", "R"], b"\2" * 1_000_000 + b"\0", "too large: 1000001 bytes of Avro"),
+        (["null", "R"], b"\2" * 100_000 + b"\0", "not Avro: not of the schema"),
+        ({"type": "array", "items": "R"}, b"\2" * 30_000, "not Avro: not of the schema"),
+        ("R", b"\2" * 30_000, "not Avro: not of the schema"),
         (nested(70), b"\2" * 71, "not Avro: its schema is nested deeper than 64"),
         (nested(900), b"\2" * 71, "not Avro: its schema is"),
         ({"type": "array", "items": "int"}, LONG, "not Avro: not of the schema"),
@@ -182,6 +305,7 @@ def test_long_names_do_not_make_a_small_record_large() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert reason.startswith("too large: 60")
+    says(reason, "too large: … bytes of …, more than the … for this schema; schema id …; …")
     assert peak < 20_000_000
 
 
