@@ -8,6 +8,7 @@ from textwrap import wrap
 from typing import Any
 
 from agents.inspection import Inspection
+from agents.kafka.schema_registry import address_of
 from agents.printable import printable
 from agents.settings import Settings
 from agents.settings_page import commented, in_order
@@ -36,6 +37,8 @@ def proposed(found: Inspection, reading: ReadOptions) -> dict[str, tuple[str, st
     }
     why["entity_pattern"] = why["entity_field"]
     chosen = {name: getattr(reading, name) for name in why}
+    why["schema_registry"] = "As it was given; user and password go into QUALM_SCHEMA_REGISTRY_AUTH."
+    chosen["schema_registry"] = address_of(reading.schema_of)
     is_sure = len(found.found) == 1 and not found.found[0].doubt
     if reading.line is None and is_sure:
         chosen["format"] = found.format

@@ -34,4 +34,12 @@ def command(name: str, inputs: tuple[str, ...], reading: "ReadOptions", *more: s
     """A command line on the same inputs, read alike, to copy into a shell."""
     said = {key: value for key, value in reading.remembered().items() if value and value != "auto"}
     read = [part for key, value in said.items() for part in (f"--{key.replace('_', '-')}", str(value))]
-    return shlex.join(["qualm", name, *inputs, *more, *read])
+    return shlex.join(["qualm", name, *inputs, *more, *read, *registry(reading)])
+
+
+def registry(reading: "ReadOptions") -> list[str]:
+    """The option that names the schema registry, which no bundle remembers; none where there is none."""
+    from agents.kafka.schema_registry import address_of
+
+    address = address_of(reading.schema_of)
+    return ["--schema-registry", address] if address else []

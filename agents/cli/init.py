@@ -9,7 +9,7 @@ import click
 
 from agents.cli import options
 from agents.cli.errors import WRONG, fail
-from agents.cli.first_look import command, looked_at, nothing_read
+from agents.cli.first_look import command, looked_at, nothing_read, registry
 from models.options import MIN_EVENTS
 
 if TYPE_CHECKING:
@@ -110,6 +110,6 @@ def _commands(inputs: tuple[str, ...], out: Path, reading: "ReadOptions", enough
         first = command("train", inputs, reading, "--out", BUNDLE) if enough else f"{config}qualm doctor"
         return [first, f"{config}qualm worker"]
     if enough:
-        replayed = shlex.join(["qualm", "replay", *inputs, "--bundle", BUNDLE])
+        replayed = shlex.join(["qualm", "replay", *inputs, "--bundle", BUNDLE, *registry(reading)])
         return [command("train", inputs, reading, "--out", BUNDLE), replayed]
     return [command("inspect", inputs, reading), command("replay", inputs, reading)]

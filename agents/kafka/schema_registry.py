@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from schemas.formats.confluent import Schema
+from schemas.formats.confluent import Schema, SchemaOf
 from schemas.formats.errors import DecodeError
 
 if TYPE_CHECKING:
     from confluent_kafka.schema_registry import SchemaRegistryClient
 
-__all__ = ["SchemaRegistry", "registry_of"]
+__all__ = ["SchemaRegistry", "address_of", "registry_of"]
 
 KEPT = 256
 """Schemas, and failures, that are kept."""
@@ -70,6 +70,7 @@ class SchemaRegistry:
         self._client = SchemaRegistryClient(
             {"url": url, "timeout": TIMEOUT_SECONDS, "max.retries": 0, **said}
         )
+        self.url = url
         self._host = urlsplit(url).netloc
         self._clock = clock
         self._schemas: OrderedDict[int, Schema] = OrderedDict()
@@ -194,6 +195,11 @@ class _Fetch:
         if self._chars > MOST_CHARS:
             raise _NoSchemaError(f"has it with more than {MOST_CHARS} characters, which is not read")
         return text
+
+
+def address_of(schema_of: SchemaOf | None) -> str | None:
+    """Where the registry is that schemas come from; None where they come from none."""
+    return schema_of.url if isinstance(schema_of, SchemaRegistry) else None
 
 
 def registry_of(url: str | None, auth: SecretStr | None) -> SchemaRegistry | None:

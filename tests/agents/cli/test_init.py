@@ -137,3 +137,13 @@ def test_names_of_strangers_do_no_harm() -> None:
     result = qualm("init", logs('a\nbroker = "evil:1".jsonl'))
     assert result.exit_code == 0
     assert load_settings().broker == ("127.0.0.1:9092",)
+
+
+def test_a_schema_registry_is_set_and_named_in_the_next_commands() -> None:
+    pytest.importorskip("authlib", reason="needs the extra: pip install 'qualm[registry]'")
+    address = "http://registry:8081"
+    result = qualm("init", logs("app.jsonl"), "--schema-registry", address)
+    assert result.exit_code == 0, result.output
+    assert load_settings().schema_registry == address
+    for line in result.stdout.splitlines()[-2:]:
+        assert line.endswith(f" --schema-registry {address}")

@@ -170,6 +170,13 @@ def test_the_next_command_keeps_how_lines_were_read(tmp_path: Path) -> None:
     )
 
 
+def test_the_next_command_names_the_schema_registry_again(tmp_path: Path) -> None:
+    pytest.importorskip("authlib", reason="needs the extra: pip install 'qualm[registry]'")
+    path = write(tmp_path / "a.jsonl", [record(n) for n in range(3)])
+    shown = qualm("inspect", path, "--schema-registry", "http://registry:8081").stdout
+    assert "--schema-registry http://registry:8081  # too few to train on" in shown.splitlines()[-1]
+
+
 def test_files_of_several_formats(tmp_path: Path) -> None:
     text = write(tmp_path / "a.log", SYSLOG * 20)
     more = [write(tmp_path / f"{name}.jsonl", [record(1)]) for name in "bcdef"]
