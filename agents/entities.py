@@ -12,6 +12,7 @@ from statistics import median
 from typing import Final
 
 from schemas.events import EventBatch
+from schemas.formats.confluent import seen
 from schemas.formats.errors import DecodeError
 from schemas.formats.json import load
 from schemas.formats.options import ReadOptions
@@ -97,7 +98,7 @@ def _fields(values: Sequence[bytes | None], options: ReadOptions) -> Iterable[tu
     """Fields of JSON objects that hold short texts or whole numbers which are no times."""
     if options.format in _NO_OBJECTS or options.line is not None:
         return
-    records = [_object(value, options.max_record_bytes) for value in values]
+    records = [_object(seen(value, options.schema_of), options.max_record_bytes) for value in values]
     names = Counter(name for record in records for name in record)
     times = TimestampReader()
     for name, _ in names.most_common(MOST_CANDIDATES):

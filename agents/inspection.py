@@ -15,6 +15,7 @@ from agents.partitions import PartitionStates
 from agents.records import RecordBatch
 from agents.source_field import find_source_field
 from schemas.events import EventBatch
+from schemas.formats.confluent import seen
 from schemas.formats.detection import TopicDecoder
 from schemas.formats.options import ReadOptions
 from schemas.missing import Missing
@@ -91,6 +92,7 @@ class _Read:
 
     def __init__(self, inputs: Inputs, options: ReadOptions) -> None:
         self.inputs = inputs
+        self.schema_of = options.schema_of
         self.tallies = Tallies(inputs, options)
         self.partitions = PartitionStates(self.tallies.of_partition)
         self.decoders: list[tuple[str, TopicDecoder]] = []
@@ -121,10 +123,11 @@ class _Read:
         decoded = batch.decode(decoder)
         index_of = {offset: len(self.values) + index for index, offset in enumerate(batch.offsets)}
         self.record_of += [index_of[offset] for offset in decoded.events.offset]
-        self.values += batch.values
+        values = [seen(value, self.schema_of) for value in batch.values]
+        self.values += values
         self.times += batch.timestamps
         self.failed += len(decoded.failures)
-        self.bytes += sum(len(value) for value in batch.values if value)
+        self.bytes += sum(len(value) for value in values if value)
         for column, name in zip(self.rows, EventBatch.__slots__, strict=True):
             column += getattr(decoded.events, name)
 

@@ -7,6 +7,7 @@ from typing import Final
 from agents.inputs.inputs import Inputs
 from agents.records import FILE_TOPIC
 from schemas.events import UNKNOWN_SOURCE
+from schemas.formats.confluent import seen
 from schemas.formats.detection import Decoded, TopicDecoder
 from schemas.formats.errors import DecodeError
 from schemas.formats.json import load
@@ -159,7 +160,8 @@ class Tallies:
         names: set[str] = set()
         for tally in self._all[:SHOWN]:
             try:
-                parsed = load(tally.example) if tally.example[:1] == b"{" else None
+                example = seen(tally.example, self._options.schema_of) or b""
+                parsed = load(example) if example[:1] == b"{" else None
             except DecodeError:
                 continue
             names |= parsed.keys() if isinstance(parsed, dict) else set()

@@ -15,7 +15,7 @@ from schemas.formats.errors import DecodeError
 from schemas.formats.json import load
 from schemas.formats.protobuf import protobuf_to_json
 
-__all__ = ["Schema", "SchemaOf", "content_of"]
+__all__ = ["Schema", "SchemaOf", "content_of", "seen"]
 
 _HEAD = 5
 
@@ -57,6 +57,14 @@ def content_of(value: bytes, schema_of: SchemaOf | None) -> bytes:
         raise DecodeError(
             f"{error}; schema id {number}; have the producer write with the registry's serializer, or JSON"
         ) from None
+
+
+def seen(value: bytes | None, schema_of: SchemaOf | None) -> bytes | None:
+    """The same for who only looks at records: as it is where it cannot be read."""
+    try:
+        return content_of(value, schema_of) if value and value[0] == 0 else value
+    except DecodeError:
+        return value
 
 
 def _json_of(content: bytes, schema: Schema) -> bytes:

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 
 from agents.cli.main import main
+from tests.agents.kafka.registry_server import running
 from tests.troubleshooting import says
 
 SYSLOG = [
@@ -168,6 +169,24 @@ def test_the_next_command_keeps_how_lines_were_read(tmp_path: Path) -> None:
     assert shown.splitlines()[-1] == (
         f"Next: qualm train '{path}' --out my-bundle --line '{line}' --entity-pattern 'job (\\d+)'"
     )
+
+
+def test_avro_behind_a_registry_is_looked_into(tmp_path: Path) -> None:
+    """A file whose lines are records, each of the schema 1: strings behind twice their lengths."""
+    pytest.importorskip("authlib", reason="needs the extra: pip install 'qualm[registry]'")
+    fields = [{"name": name, "type": "string"} for name in ("msg", "job", "my_component")]
+    path = tmp_path / "a.log"
+    head = b"\0\0\0\0\1"
+    line = b"\x0cdid %02d\x08j%03d\x04s%d\n"
+    path.write_bytes(b"".join(head + line % (n % 4, n // 4, n % 3) for n in range(400)))
+    with running() as registry:
+        registry.give(1, {"schema": json.dumps({"type": "record", "name": "E", "fields": fields})})
+        shown = qualm("inspect", path, "--schema-registry", f"http://{registry.host}").stdout
+        absent = qualm("replay", path, "--schema-registry", f"http://{registry.host}", "--entity-field", "x")
+    assert "Entity that training would take: field job" in " ".join(shown.split())
+    assert "Source that may be meant: --source-field my_component" in " ".join(shown.split())
+    assert '> {"msg":"did 00","job":"j000"' in shown
+    says(absent.stderr, "--entity-field … is in none of … events; fields of these records are …")
 
 
 def test_the_next_command_names_the_schema_registry_again(tmp_path: Path) -> None:
