@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     )
     schema_registry: str | None = Field(
         default=None,
-        description="Address of the schema registry whose Avro is read; needs the extra `registry`.",
+        description="Address of the schema registry of Avro and Protobuf; needs the extra `registry`.",
     )
     schema_registry_auth: SecretStr | None = Field(
         default=None, description="`user:password` for it; never logged. Prefer the environment to the file."

@@ -88,7 +88,7 @@ def reading(command: Command) -> Command:
         click.option(
             "--schema-registry",
             metavar="URL",
-            help="Schema registry whose Avro is read; user and password: QUALM_SCHEMA_REGISTRY_AUTH.",
+            help="Schema registry of Avro and Protobuf; user and password: QUALM_SCHEMA_REGISTRY_AUTH.",
         ),
     )
     for option in reversed(options):

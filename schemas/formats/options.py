@@ -26,7 +26,7 @@ class ReadOptions:
             its first group, or the whole match, is the entity.
         source_field: field of the source, preferred to the usual names.
         max_record_bytes: larger records are not decoded.
-        schema_of: gives the schemas of a registry; None: Avro in Confluent's wire format is not read.
+        schema_of: gives the schemas of a registry; None: of Confluent's wire format only JSON is read.
 
     Raises:
         ValueError: an option that cannot work; the text says what to do.
