@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from google.protobuf.descriptor import FileDescriptor
-from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
@@ -60,10 +60,15 @@ def plan(schema: str, references: References, indexes: tuple[int, ...]) -> Plan:
             return Plan(problem=f"not Protobuf: its schema has no message {'.'.join(map(str, indexes))}")
         found = types[index]
         types = found.nested_types
-    known = Types(found)
-    memory, chars = known.of_one_byte()
-    most = min(_MOST_BYTES, _MOST_MEMORY // memory, _MOST_JSON // chars)
-    return Plan(GetMessageClass(found), known, most)
+    try:
+        if found is None or found.GetOptions().map_entry:
+            return Plan(problem="not Protobuf: its schema has an entry of a map there, and no message")
+        known = Types(found)
+        memory, chars = known.of_one_byte()
+        most = min(_MOST_BYTES, _MOST_MEMORY // memory, _MOST_JSON // chars)
+        return Plan(GetMessageClass(found), known, most)
+    except Exception as error:  # what the library lets pass in a schema, and stumbles over later
+        return Plan(problem=f"not Protobuf: its schema is wrong ({type(error).__name__})")
 
 
 @lru_cache(256)
@@ -91,12 +96,22 @@ def _add(pool: DescriptorPool, name: str, text: str) -> None:
         ) from None
     file = FileDescriptorProto.FromString(serialized)
     file.name = name
+    if not all(map(_is_sound, file.message_type)):
+        raise DecodeError("has a map that is none")
     for imported in file.dependency:
         if (shipped := _shipped(imported)) is not None:
             _add_shipped(pool, shipped)
         elif not _has(pool, imported):
-            raise DecodeError(f"imports {imported[:100]}, which the registry has no reference for")
+            raise DecodeError(f"imports {imported[:100]!r}, which the registry has no reference for")
     pool.AddSerializedFile(file.SerializeToString())
+
+
+def _is_sound(kind: DescriptorProto) -> bool:
+    """Whether maps in it are as compilers make them; other entries made the library end the process."""
+    entry = [(each.number, each.label) for each in kind.field]
+    usual = [(1, FieldDescriptorProto.LABEL_OPTIONAL), (2, FieldDescriptorProto.LABEL_OPTIONAL)]
+    is_entry = kind.options.map_entry
+    return (not is_entry or entry == usual) and all(map(_is_sound, kind.nested_type))
 
 
 def _add_shipped(pool: DescriptorPool, file: FileDescriptor) -> None:

@@ -97,7 +97,7 @@ class Types:
         if each.default_value != []:  # so it is for repeated fields, in every version of the library
             return one
         if each.message_type and each.message_type.GetOptions().map_entry:
-            value = each.message_type.fields_by_name["value"]
+            value = each.message_type.fields_by_number[2]
             inner = self._one(value, _symbols(value.enum_type) if value.enum_type else {})
             return lambda values: {_key(key): inner(values[key]) for key in values}
         return lambda values: [one(value) for value in values]

@@ -192,7 +192,9 @@ def test_files_that_a_schema_imports_are_read_from_its_references() -> None:
     value = FIRST + content.SerializeToString()
     found, _ = decode(HEAD + value, compiled(made), ("common/service.proto", compiled(common)))
     assert (found.events.message, found.events.source) == (["hi"], ["pay"])
-    reason = "not Protobuf: its schema imports common/service.proto, which the registry has no reference for;"
+    reason = (
+        "not Protobuf: its schema imports 'common/service.proto', which the registry has no reference for;"
+    )
     assert why(value, compiled(made)).startswith(reason)
 
 
@@ -281,11 +283,11 @@ def test_a_small_record_does_not_become_large(schema: str) -> None:
         ("/////w==", "is wrong (DecodeError)"),
         (
             compiled(file("log.proto", "../../etc/passwd")),
-            "imports ../../etc/passwd, which the registry has no",
+            "imports '../../etc/passwd', which the registry has no",
         ),
         (
             compiled(file("log.proto", "google/protobuf/unknown.proto")),
-            "imports google/protobuf/unknown.proto, wh",
+            "imports 'google/protobuf/unknown.proto', w",
         ),
     ],
 )
@@ -293,12 +295,32 @@ def test_a_schema_that_is_none_is_said(schema: str, reason: str) -> None:
     assert why(FIRST + b"\x0a\x01x", schema).startswith(f"not Protobuf: its schema {reason}")
 
 
-def test_a_map_that_is_none_is_refused() -> None:
+def test_a_map_whose_fields_have_other_names_is_read() -> None:
     made = file()
     kind = message(made, "E")
     mapped(kind, ".shop.E", 1, "labels", "string", "string")
-    del kind.nested_type[0].field[1]
-    assert why(FIRST + b"\x0a\0", compiled(made)).startswith("not Protobuf: its schema is wrong (TypeError)")
+    kind.nested_type[0].field[1].name = "other"
+    content = FIRST + b"\x0a\6\x0a\1a\x12\1b"
+    assert protobuf_to_json(content, compiled(made)) == b'{"labels":{"a":"b"}}'
+
+
+@pytest.mark.parametrize("damage", [{"number": 3}, {"label": 3}])
+def test_a_map_that_is_none_is_refused(damage: dict[str, int]) -> None:
+    """Protobuf's library takes such schemas; an entry with the number 3, read as a message, ended the process."""
+    made = file()
+    kind = message(made, "E")
+    mapped(kind, ".shop.E", 1, "labels", "string", "string")
+    entry = kind.nested_type[0]
+    for name, value in damage.items():
+        setattr(entry.field[1], name, value)
+    reason = "not Protobuf: its schema has a map that is none; schema id 7;"
+    assert why(b"\0\x0a\0", compiled(made)).startswith(reason)
+    del entry.field[1]
+    assert why(b"\0\x0a\0", compiled(made)).startswith(reason)
+
+
+def test_an_entry_of_a_map_is_no_record() -> None:
+    assert why(b"\x04\x02\0\x0a\1a").startswith("not Protobuf: its schema has an entry of a map there")
 
 
 FIXED = settings(derandomize=True, deadline=None, max_examples=300, database=None)
