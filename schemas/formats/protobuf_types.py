@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -18,21 +18,27 @@ _KNOWN: Final[dict[str, Callable[[Any], Any]]] = {
     "google/protobuf/struct.proto": lambda message: _of_struct(message),
 }
 """Files whose messages are plain values: the registry never gives these, they are the library's own."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _BYTES_OF_MESSAGE, _BYTES_OF_FIELD, _BYTES_OF_DEFAULT = 256, 16, 64
 """In memory, roughly: an empty message and its object, a field of a message, a default in its object."""
 
 
-@dataclass(slots=True)
-class _Field:
-    name: str
-    plain: Callable[[Any], Any]
-    """What JSON holds for its value."""
-
-
-@dataclass(slots=True)
 class _Type:
-    fields: dict[int, _Field] = field(default_factory=dict)
-    defaults: dict[str, Any] = field(default_factory=dict)
+    """One type of message."""
+
+    __slots__ = ("defaults", "fields")
+
+    def __init__(self) -> None:
+        self.fields: dict[FieldDescriptor, tuple[str, Callable[[Any], Any]]] = {}
+        """Name in JSON, and what JSON holds for a value."""
+        self.defaults: dict[str, Any] = {}
+
+    def plain(self, message: Message) -> dict[str, Any]:
+        found = self.defaults.copy()
+        for each, value in message.ListFields():
+            if known := self.fields.get(each):  # extensions are not
+                found[known[0]] = known[1](value)
+        return found
 
 
 class Types:
@@ -50,17 +56,15 @@ class Types:
     """
 
     def __init__(self, root: Descriptor) -> None:
-        self._types: dict[str, _Type] = {}
+        self._types: dict[str, _Type] = {root.full_name: _Type()}
         self._inside: set[str] = set()
         self._longest_name = self._longest_symbol = 1
-        waiting = [root]
-        while waiting:
-            kind = waiting.pop()
-            if kind.full_name not in self._types:
-                self._types[kind.full_name] = self._type(kind)
-                held = [each.message_type for each in kind.fields if each.message_type]
-                self._inside |= {each.full_name for each in held}
-                waiting += held
+        self._waiting = [root]
+        while self._waiting:
+            kind = self._waiting.pop()
+            self._fill(self._types[kind.full_name], kind)
+        self.plain = self._types[root.full_name].plain
+        """The object that a message of the root's type is."""
 
     def of_one_byte(self) -> tuple[int, int]:
         """Bytes in memory and characters of JSON that one byte of a message can come to, roughly."""
@@ -69,28 +73,17 @@ class Types:
         names = max((_chars(each) for each in inside), default=0) // 2
         return max(memory, 1), max(names, self._longest_name // 2 + self._longest_symbol)
 
-    def plain(self, message: Message) -> dict[str, Any]:
-        """A message as an object."""
-        kind = self._types[message.DESCRIPTOR.full_name]
-        found = kind.defaults.copy()
-        for each, value in message.ListFields():
-            if known := kind.fields.get(each.number):  # extensions are not
-                found[known.name] = known.plain(value)
-        return found
-
-    def _type(self, kind: Descriptor) -> _Type:
-        found = _Type()
+    def _fill(self, found: _Type, kind: Descriptor) -> None:
         for each in kind.fields:
             name = _name(each)
             self._longest_name = max(self._longest_name, len(name))
             symbols = _symbols(each.enum_type) if each.enum_type else {}
             self._longest_symbol = max(self._longest_symbol, *map(len, symbols.values()), 1)
-            found.fields[each.number] = _Field(name, self._reader(each, symbols))
+            found.fields[each] = name, self._reader(each, symbols)
             if not each.has_presence and each.default_value not in ([], "", b""):
                 value = symbols.get(each.default_value, each.default_value)
                 if not str(value).endswith("UNSPECIFIED"):
                     found.defaults[name] = value
-        return found
 
     def _reader(self, each: FieldDescriptor, symbols: dict[int, str]) -> Callable[[Any], Any]:
         one = self._one(each, symbols)
@@ -103,11 +96,15 @@ class Types:
         return lambda values: [one(value) for value in values]
 
     def _one(self, each: FieldDescriptor, symbols: dict[int, str]) -> Callable[[Any], Any]:
-        if each.message_type:
-            return _KNOWN.get(each.message_type.file.name, self.plain)
-        if each.enum_type:
+        if kind := each.message_type:
+            self._inside.add(kind.full_name)
+            if kind.full_name not in self._types:
+                self._types[kind.full_name] = _Type()
+                self._waiting.append(kind)
+            return _KNOWN.get(kind.file.name, self._types[kind.full_name].plain)
+        if symbols:
             return lambda value: symbols.get(value, value)
-        return _text
+        return _text if each.type == each.TYPE_BYTES else _same
 
 
 def _memory(kind: _Type) -> int:
@@ -143,11 +140,15 @@ def _text(value: Any) -> Any:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def _time(message: Any) -> str | None:
-    """RFC 3339; None of a year that has none, so that the record's time is taken."""
+def _same(value: Any) -> Any:
+    return value
+
+
+def _time(message: Any) -> datetime | None:
+    """The time, as RFC 3339 in JSON; None of a year beyond 9999, so that the time of the record is taken."""
     try:
-        return str(message.ToJsonString())
-    except ValueError:
+        return _EPOCH + timedelta(0, message.seconds, message.nanos // 1_000)
+    except OverflowError:
         return None
 
 

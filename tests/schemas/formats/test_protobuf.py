@@ -205,6 +205,36 @@ def test_confluents_own_files_are_known() -> None:
     assert protobuf_to_json(FIRST + b"\x0a\2hi", compiled(made)) == b'{"message":"hi"}'
 
 
+def test_a_file_of_googles_types_is_read_from_a_reference_too() -> None:
+    date, made = (
+        file("google/type/date.proto", package="google.type"),
+        file("log.proto", "google/type/date.proto"),
+    )
+    message(date, "Date", "int32 year", "int32 month", "int32 day")
+    message(made, "E", "string message", ".google.type.Date date")
+    content = FIRST + b"\x0a\2hi\x12\3\x08\xe8\x0f"
+    found = protobuf_to_json(content, compiled(made), ((date.name, compiled(date)),))
+    assert json.loads(found) == {"message": "hi", "date": {"year": 2024, "month": 0, "day": 0}}
+
+
+def test_types_and_names_may_be_left_to_be_resolved() -> None:
+    """A registry need not say of a field whether its type is a message, nor where the type is."""
+    made = log_file()
+    waiting = [*made.message_type]
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.nested_type
+        for each in kind.field:
+            each.ClearField("json_name")
+            if each.type_name:
+                each.ClearField("type")
+                each.type_name = each.type_name.removeprefix(".shop.")
+            if kind.options.map_entry:
+                each.ClearField("label")
+    written = event(message="x", level=2, labels={"a": "b"}, peers=[{"name": "y"}])
+    assert read(written, compiled(made)) == read(written)
+
+
 def test_a_file_of_a_name_that_is_known_is_the_known_one() -> None:
     """Whatever a registry gives under the name: what is read of a timestamp goes by the library's own."""
     false = file("google/protobuf/timestamp.proto", package="google.protobuf")
@@ -214,7 +244,7 @@ def test_a_file_of_a_name_that_is_known_is_the_known_one() -> None:
     content = FIRST + b"\x0a\x02\x08\x01"
     assert (
         protobuf_to_json(content, compiled(made), ((false.name, compiled(false)),))
-        == b'{"time":"1970-01-01T00:00:01Z"}'
+        == b'{"time":"1970-01-01T00:00:01+00:00"}'
     )
 
 
@@ -306,7 +336,7 @@ def test_a_map_whose_fields_have_other_names_is_read() -> None:
 
 @pytest.mark.parametrize("damage", [{"number": 3}, {"label": 3}])
 def test_a_map_that_is_none_is_refused(damage: dict[str, int]) -> None:
-    """Protobuf's library takes such schemas; an entry with the number 3, read as a message, ended the process."""
+    """Protobuf's library takes such schemas; an entry with the number 3, as a message, ended the process."""
     made = file()
     kind = message(made, "E")
     mapped(kind, ".shop.E", 1, "labels", "string", "string")
