@@ -265,6 +265,19 @@ def nested(depth: int) -> Any:
     return kind
 
 
+def test_a_large_schema_that_is_recursive_is_written_out_less_often() -> None:
+    fields = [{"name": f"number_{number}", "type": ["null", "int"]} for number in range(4_500)]
+    schema = record_of(["null", "R"])
+    schema["fields"] += fields
+    text = json.dumps(schema)
+    assert 200_000 < len(text) < 1 << 18
+    start = time.process_time()
+    assert b'{"x":{"x":null' in avro_to_json(b"\2\0" + b"\0" * 9_000, text)
+    with pytest.raises(DecodeError, match="more than 4 times inside itself"):
+        avro_to_json(b"\2" * 5 + b"\0" * 27_001, text)
+    assert time.process_time() - start < 5.0
+
+
 LONG = b"\x80\x80\x80\x80\x80\x80\x80\x80\x40"
 """2 ** 61 elements, announced."""
 
