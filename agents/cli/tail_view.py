@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.text import Text
 
+from agents.incident_lines import incident_lines
 from agents.printable import printable
 from agents.tail import DeadRecord, Message
 from schemas.alert import Alert, rfc3339
@@ -13,7 +14,7 @@ from schemas.salient import SalientEvent
 def show(message: Message) -> None:
     """For people."""
     if isinstance(message, Alert):
-        lines = _alert(message)
+        lines = incident_lines(message, _when(message.time))
     elif isinstance(message, SalientEvent):
         lines = _salient(message)
     else:
@@ -21,18 +22,6 @@ def show(message: Message) -> None:
     console = Console(highlight=False)
     for line in lines:
         console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
-
-
-def _alert(alert: Alert) -> list[Text]:
-    colour = "red" if alert.status == "firing" else "green"
-    head = Text.assemble(
-        f"{_when(alert.time)} ", (alert.status, f"bold {colour}"), f" {alert.kind}, {alert.severity}, ",
-        f"p {alert.p_value:.1g}", f", {alert.count:,} times" if alert.count > 1 else "",
-    )  # fmt: skip
-    lines = [head, _about(alert.source, alert.entity), Text("  " + printable(alert.example, 300))]
-    if alert.evidence and alert.status == "firing":
-        lines.append(Text("  it " + printable(alert.evidence[0].sentence(), 300), "dim"))
-    return lines
 
 
 def _salient(event: SalientEvent) -> list[Text]:

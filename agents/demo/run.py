@@ -25,8 +25,9 @@ from agents.demo.embedded_broker import PARTITIONS, BrokerError, EmbeddedBroker
 from agents.demo.producer import ProduceError, produce
 from agents.demo.scoring import DemoResult, score
 from agents.demo.simulation import DEMO_START, SimulatedEvent, Truth, demo_incidents, simulate, truths
-from agents.demo.view import alert_lines, result_json, tables
+from agents.demo.view import result_json, tables
 from agents.demo.worker_process import Metrics, WorkerError, WorkerProcess
+from agents.incident_lines import incident_lines
 from schemas.alert import Alert
 
 __all__ = ["run_demo"]
@@ -95,7 +96,7 @@ def _run(console: Console, seed: int, rate: float, duration: float, bundle: str 
             worker.wait_ready(READY_SECONDS)
             console.print(
                 f"Worker {worker.pid} is ready. {duration / 60:.0f} minutes of logs from 12 services follow, "
-                f"{duration / WALL_SECONDS:.0f} times faster than they happened. Alerts:\n"
+                f"{duration / WALL_SECONDS:.0f} times faster than they happened. Incidents:\n"
             )
             events = _observed(simulate(seed, duration, rate, incidents="demo"), planned)
             feed = _Feed(events, broker.address, worker, duration / WALL_SECONDS)
@@ -216,8 +217,8 @@ def _advance(bar: Progress, task: TaskID, feed: _Feed) -> None:
 def _show(console: Console, alerts: list[Alert], new: Iterable[Alert]) -> None:
     for alert in new:
         alerts.append(alert)
-        if alert.status == "firing":
-            console.print(alert_lines(alert))
+        for line in incident_lines(alert):
+            console.print(line, soft_wrap=False, no_wrap=True, overflow="ellipsis", crop=True)
 
 
 class _AlertReader:

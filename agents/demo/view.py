@@ -1,8 +1,7 @@
-"""What the demo prints: alerts as they come, the tables at the end, the JSON result."""
+"""What the demo prints at the end: its tables, or the JSON result."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -10,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.demo.scoring import DemoResult
-from schemas.alert import Alert
+from agents.incident_lines import clock
 
-__all__ = ["alert_lines", "result_json", "tables"]
+__all__ = ["result_json", "tables"]
 
 _TITLES = {
     "error_burst": "error burst",
@@ -23,32 +22,12 @@ _TITLES = {
 }
 
 
-def clock(time: float) -> str:
-    """Unix seconds as ``HH:MM:SS`` in UTC."""
-    return datetime.fromtimestamp(time, UTC).strftime("%H:%M:%S")
-
-
-def alert_lines(alert: Alert) -> Text:
-    """An alert as a person on call wants it: what and where, since when, an example, why."""
-    text = Text()
-    text.append(f"{clock(alert.time)}  ", "dim")
-    text.append(alert.source or "(no source)", "bold red")
-    text.append(f"  {alert.kind}  {alert.severity}\n", "bold")
-    times = "once" if alert.count == 1 else f"{alert.count} times"
-    about = f", {alert.entity}" if alert.entity else ""
-    text.append(f"    since {clock(alert.first_seen)}, {times}, p = {alert.p_value:.1g}{about}\n")
-    text.append(f"    {alert.example[:160]}\n", "italic")
-    why = "; ".join(f"{d.name} {d.value:.1f} (expected {d.expected:.1f})" for d in alert.features[:3])
-    text.append(f"    why: {why}\n", "cyan")
-    return text
-
-
 def tables(console: Console, result: DemoResult) -> None:
     """Print the totals, the incidents and the false alarms."""
     console.print(_totals(result))
     console.print(_incidents(result))
     for alert in result.score.false_alarms[:20]:
-        line = f"false alarm: {clock(alert.time)} {alert.source}, {alert.kind}: {alert.example[:100]}"
+        line = f"false page: {clock(alert.time)} {alert.source}, {alert.kind}: {alert.example[:100]}"
         console.print(Text(line, "dim"))
     if result.ok:
         console.print(Text("Every event is accounted for and every incident was found.", "bold green"))
@@ -71,7 +50,7 @@ def _totals(result: DemoResult) -> Table:
         ),
         ("salient", f"{result.salient:,} ({share:.2%})"),
         ("circuits", circuits),
-        ("alerts", f"{incidents} for incidents, {len(result.score.false_alarms)} false"),
+        ("pages", f"{incidents} for incidents, {len(result.score.false_alarms)} false"),
         ("time", f"{result.seconds:.0f} s"),
     ]
     for name, value in rows:
@@ -80,7 +59,7 @@ def _totals(result: DemoResult) -> Table:
 
 
 def _incidents(result: DemoResult) -> Table:
-    table = Table("incident", "service", "since", "found after", "alerts", "as", title_justify="left")
+    table = Table("incident", "service", "since", "found after", "pages", "as", title_justify="left")
     for finding in result.score.findings:
         truth = finding.truth
         delay = "missed" if finding.delay is None else f"{finding.delay:.0f} s"
@@ -110,7 +89,7 @@ def result_json(result: DemoResult) -> dict[str, Any]:
                 "end": finding.truth.end,
                 "found": bool(finding.alerts),
                 "delay_seconds": finding.delay,
-                "alerts": len(finding.alerts),
+                "pages": len(finding.alerts),
                 "kinds": sorted({alert.kind for alert in finding.alerts}),
             }
             for finding in result.score.findings

@@ -54,29 +54,29 @@ def write(path: Path, *values: bytes) -> Path:
 
 
 def test_alerts_and_salient_events_are_shown_within_the_terminal(tmp_path: Path) -> None:
-    resolved = alert(status="resolved", time=TIME + 2, count=3)
+    resolved = alert(status="resolved", update="resolved", page=False, time=TIME + 2, count=3)
     path = write(
         tmp_path / "a.jsonl", alert().encode(), WATERMARK.encode(), SALIENT.encode(), resolved.encode()
     )
     result = tail(path)
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == [
-        "2026-01-01 00:00:00 firing new pattern, ERROR, p 0.0002",
-        "  pay req-1",
-        "  refused 7",
-        "  it shows “refused <*>”, which 1.0% of such entities do, a…",
+        "2026-01-01 00:00:00 NEW      pay ☎",
+        "    warning: new pattern, ERROR, p 0.0002",
+        "    req-1",
+        "    refused 7",
+        "    it shows “refused <*>”, which 1.0% of such entities do,…",
         "2026-01-01 00:00:01 salient event, ERROR, 2 of 3 wires open",
         "  pay req-1",
         "  refused 7",
-        "2026-01-01 00:00:02 resolved new pattern, ERROR, p 0.0002, …",
-        "  pay req-1",
-        "  refused 7",
+        "2026-01-01 00:00:02 RESOLVED pay",
+        "    3 times in 0 s, since 00:00:00",
     ]
 
 
 def test_the_latest_are_shown(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", *(alert(time=TIME + n, example=f"n {n}").encode() for n in range(30)))
-    assert tail(path).stdout.count("firing") == 10
+    assert tail(path).stdout.count("NEW") == 10
     last = tail(path, "--last", 2, "--json").stdout.splitlines()
     assert [json.loads(line)["example"] for line in last] == ["n 28", "n 29"]
     assert tail(path, "-n", 0).stdout == ""
@@ -133,7 +133,7 @@ def test_logs_are_none_of_them(tmp_path: Path) -> None:
     assert result.exit_code == 1
     says(result.stderr, "no alerts, salient events or dead letters in …; …")
     mixed = write(tmp_path / "b.jsonl", b"text", alert().encode())
-    assert tail(mixed).stdout.count("firing") == 1
+    assert tail(mixed).stdout.count("NEW") == 1
 
 
 def test_letters_of_strangers_do_not_move_the_cursor(tmp_path: Path) -> None:
