@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.context import dumps, kernel, reference, tables, units, usual
+from models.context import dumps, kernel, reference, silence, tables, units, usual
 from models.context.columns import attributes, short_name
 from models.context.dumps import Arrays
 from models.context.features import WIDTH
@@ -28,7 +28,7 @@ _TIMES: Final = {
     "templates": ("first_seen",),
     "shares": ("since",),
     "kinds": ("since", "due_since"),
-    "sources": ("last", "weighed", "suspected"),
+    "sources": ("since", "last", "paused", "weighed", "suspected"),
 }
 
 
@@ -349,7 +349,7 @@ class Context:
         clock["rates_since"] = clock["watermark"]  # how busy this stream is, it has yet to show
         clock["silence_due"] = clock["watermark"]
         # until they speak: who is not part of this stream is not silent in it
-        self.state.sources["silent"] = 1.0
+        self.state.sources["silent"] = silence.UNHEARD
         self._resumed_at = None
 
 

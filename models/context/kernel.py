@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.context import evidence, sources, units, usual
+from models.context import evidence, silence, sources, units, usual
 from models.context.features import CAP, CAP_EVIDENCE
 from models.context.line import Line
 from models.context.tables import (
@@ -50,8 +50,6 @@ QUIET_STREAM: Final = 60.0  # s without any event that do not count as a silence
 SEVERITY_NATS: Final = 3.0  # what a step from INFO to WARN, ERROR or FATAL counts by itself
 SEVERE: Final = 20.0  # nats of a FATAL line, whatever the context; less as the source logs more of them:
 SEVERE_LINES: Final = 1000.0  # lines of a source that this prior is worth
-SILENCE_MIN_EVENTS: Final = 50.0
-SILENCE_FACTOR: Final = 4.0  # longest usual gaps of a source that make a silence
 PACE_WHILE: Final = 7 * 86_400.0  # s, over which it fades how many units and events there were
 LEAST_WHILE: Final = 60.0  # s: a pace is not told of less
 KNOWN_UNITS, KNOWN_MINUTES = 50, 10  # normal units of a kind, minutes of a source, that one can be judged by
@@ -370,7 +368,7 @@ def _end_in_source(
     if where < 0:
         return at
     source, now = state.sources[where], entity.last + timeout
-    sources.advance(source, now, line_known)
+    sources.advance(clock, source, now, line_known)
     sources.count(state, source, mix(entity.previous, TAG_END))
     if not sources.weigh(source):
         return at
@@ -403,22 +401,18 @@ def _pass_time(state: State, out: Output, at: int, event: int, timeout: float, l
 
 @jit_in_place
 def _silences(state: State, out: Output, at: int, event: int) -> int:
-    """Rows for sources that have spoken often and now exceed their longest usual gap. Next free row."""
+    """Rows for sources that are silent, or still so. Next free row."""
     clock = state.clock[0]
     due = clock.watermark + SETTLING
     for slot in state.speakers[: clock.speakers]:
         source = state.sources[slot]
-        if source.silent != 0.0 or source.events < SILENCE_MIN_EVENTS:
+        next_at = silence.next_at(source, clock.watermark)
+        if clock.watermark < next_at:
+            due = min(due, next_at)
             continue
-        gap = clock.watermark - source.last
-        longest = source.longest_gap + 1.0
-        if gap < SILENCE_FACTOR * longest:
-            due = min(due, source.last + SILENCE_FACTOR * longest)
-            continue
-        source.silent = 1.0
         _emit(out, clock, at, SILENCE, event, clock.watermark, clock.watermark)
         x = out.x[at]
-        x[F_SILENCE] = log(min(source.events, 1000.0)) + log(gap / longest)  # as if gaps had a heavy tail
+        x[F_SILENCE] = min(CAP_EVIDENCE, silence.tell(source, clock.watermark))
         _known_of_source(out, clock, at, source)
         out.template[at] = source.previous
         out.source[at] = source.key
@@ -451,13 +445,16 @@ def _source_slot(state: State, key: np.uint64, now: float) -> int:
     if fresh:
         _add_speaker(state, slot)
         source = state.sources[slot]
-        source.previous = source.minutes = source.lines = 0
-        source.events = source.silent = source.longest_gap = 0.0
+        source.previous = source.minutes = source.lines = source.holds = 0
+        source.events = source.gaps = source.longest_gap = 0.0
+        source.silent = source.pause = source.usual_pause = source.paused = 0.0
         source.evidence[:] = 0.0
+        source.renewed[:] = 0.0
         source.peak[:] = 0.0
         source.peak[sources.LINE] = sources.NO_LINE
-        source.errors = source.shown = source.minute = source.suspected = source.counted = 0.0
-        source.last = source.weighed = now
+        source.errors = source.erred = source.shown = source.told = source.minute = source.suspected = 0.0
+        source.counted = 0.0
+        source.since = source.last = source.weighed = now
     return slot
 
 
@@ -486,17 +483,13 @@ def _source_features(
         after = mix(mix(key, source.previous), TAG_SOURCE_NEXT)
         x[F_SOURCE_TRANSITION] = _surprise(counts, moments, clock, after, template)
     source.previous = template
-    if source.silent == 0.0:
-        source.longest_gap = max(now - source.last, source.longest_gap * 0.9995)
-    source.silent = 0.0
-    source.events += 1.0
-    source.last = max(now, source.last)
+    silence.spoken(source, now)
     rank = 0 if severity < 13 else 1 if severity < 17 else 2 if severity < 21 else 3
     if rank == 3:
         x[F_SEVERE] = _severe(counts, moments, clock, mix(key, TAG_SEVERITY))
     x[F_SEVERITY] = SEVERITY_NATS * rank
     x[F_SEVERITY_SOURCE] = _surprise(counts, moments, clock, mix(key, TAG_SEVERITY), np.uint64(rank + 1))
-    sources.advance(source, now, line_known)
+    sources.advance(clock, source, now, line_known)
     sources.count(state, source, template)
     sources.count(state, source, TAG_ALL)
     if rank >= 2:

@@ -21,6 +21,7 @@ DUE_ITEMS: Final = 512  # deadlines of a kind of units
 EVIDENCE: Final = 5  # kinds of evidence of a unit, after which stands what its highest row says
 SOURCE_EVIDENCE: Final = 2  # kinds of evidence of a source over a minute, and its highest row, likewise
 MINUTES: Final = 64  # of a source, whose evidence says what is usual
+POOL: Final = 512  # minutes of any source, likewise
 RECENT_UNITS: Final = 512  # of a kind, whose evidence says what is usual
 REASONS: Final = 4  # what adds most to a unit's evidence, kept to be told
 GONE: Final = np.uint64(2)  # key of a slot given up; hashes are odd
@@ -51,22 +52,30 @@ TEMPLATE: Final = np.dtype([
     *_SLOT, ("first_seen", "f8"), ("occurrences", "f8"), ("ends", "f8"),
     ("words", "u8", (TEMPLATE_WORDS,)),
 ])  # fmt: skip
-# errors: how surprising those of the last minute are in themselves; weighed: up to when evidence has faded;
-# minute: the one that peak is of; counted: the last one that was a unit; suspected: since when; recent: the
-# peaks of the last minutes, of `lines` of which the highest row is known
+# since: when it was first seen; gaps: sum of those between its events (s); silent: gap at which its silence is
+# told next, 0 while there is none; pause: the longest that was told, up to `paused`, usual_pause: the longest
+# but one; renewed: evidence of what was seen in this minute; errors: how surprising those of the last minute
+# are in themselves, and the minute of the last one; shown: evidence when it was shown last, in the minute
+# `told`; weighed: up to when evidence has faded; minute: the one that peak is of; counted: the last one that
+# was a unit; held: peaks of the minute before, if holds, which the next one has yet to confirm; suspected:
+# since when; recent: the peaks of the last minutes, of `lines` of which the highest row is known
 SOURCE: Final = np.dtype([
-    *_SLOT, ("previous", "u8"), ("events", "f8"), ("last", "f8"), ("longest_gap", "f8"), ("silent", "f8"),
-    ("evidence", "f8", (SOURCE_EVIDENCE,)), ("errors", "f8"), ("shown", "f8"), ("weighed", "f8"),
-    ("minute", "f8"), ("counted", "f8"),
-    ("peak", "f8", (SOURCE_EVIDENCE + 1,)), ("suspected", "f8"), ("minutes", "i8"), ("lines", "i8"),
+    *_SLOT, ("previous", "u8"), ("events", "f8"), ("since", "f8"), ("last", "f8"),
+    ("gaps", "f8"), ("longest_gap", "f8"), ("silent", "f8"), ("pause", "f8"), ("usual_pause", "f8"),
+    ("paused", "f8"),
+    ("evidence", "f8", (SOURCE_EVIDENCE,)), ("renewed", "f8", (SOURCE_EVIDENCE,)), ("errors", "f8"),
+    ("erred", "f8"), ("shown", "f8"), ("told", "f8"), ("weighed", "f8"), ("minute", "f8"), ("counted", "f8"),
+    ("peak", "f8", (SOURCE_EVIDENCE + 1,)), ("held", "f8", (SOURCE_EVIDENCE + 1,)), ("holds", "i8"),
+    ("suspected", "f8"), ("minutes", "i8"), ("lines", "i8"),
     ("recent", "f4", (MINUTES, SOURCE_EVIDENCE + 1)), ("centre", "f8", (SOURCE_EVIDENCE + 1,)),
     ("spread", "f8", (SOURCE_EVIDENCE + 1,)),
 ])  # fmt: skip
-# what events of a source are -> how many there were, fading over a minute and over an hour, and what that
-# adds to the evidence of the source
-RATE: Final = np.dtype(
-    [*_SLOT, ("short", "f8"), ("long", "f8"), ("time", "f8"), ("since", "f8"), ("nats", "f8")]
-)
+# what events of a source are -> how many there were, fading over a minute; how many of those were taught, and
+# of all that were, fading over an hour; and what that adds to the evidence of the source
+RATE: Final = np.dtype([
+    *_SLOT, ("short", "f8"), ("taught", "f8"), ("long", "f8"), ("time", "f8"), ("since", "f8"),
+    ("nats", "f8"),
+])  # fmt: skip
 # something that units of a kind show -> in how many; of templates also how many did by their first end, at
 # which ages; unit: serial number of the last one counted; apart: how many were counted apart, since when, and
 # how many units of the kind had ended then
@@ -110,12 +119,15 @@ NODE: Final = np.dtype([
     ("item", "u8"), ("unit", "i4"), ("in_bucket", "i4"), ("in_unit", "i4"), ("times", "i4"), ("learnt", "i4"),
     ("ages", "f4", (DUE_TIMES,)),
 ])  # fmt: skip
-# recent: units that began, seconds that passed and events that came, fading over a week
+# recent: units that began, seconds that passed and events that came, fading over a week; pool: the peaks of the
+# last minutes of all sources, `pooled` of them so far, with what they say is usual
 CLOCK: Final = np.dtype([
     ("watermark", "f8"), ("start", "f8"), ("rates_since", "f8"), ("doubted", "i8"), ("accesses", "i8"),
     ("tick", "f8"), ("silence_due", "f8"), ("units", "i8"), ("free_node", "i8"), ("next_node", "i8"),
     ("next_end", "i8"), ("timers", "i8"), ("forgotten", "i8"), ("speakers", "i8"),
     ("recent_units", "f8"), ("recent_seconds", "f8"), ("recent_events", "f8"),
+    ("pooled", "i8"), ("pool", "f4", (POOL, SOURCE_EVIDENCE)),
+    ("pool_spread", "f8", (SOURCE_EVIDENCE,)),
 ])  # fmt: skip
 
 
