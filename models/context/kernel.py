@@ -414,6 +414,7 @@ def _silences(state: State, out: Output, at: int, event: int) -> int:
         x = out.x[at]
         x[F_SILENCE] = min(CAP_EVIDENCE, silence.tell(source, clock.watermark))
         _known_of_source(out, clock, at, source)
+        due = min(due, silence.next_at(source, clock.watermark))
         out.template[at] = source.previous
         out.source[at] = source.key
         out.severity[at] = 0

@@ -37,7 +37,7 @@ def next_at(source: Records, now: float) -> float:
 @jit_in_place
 def tell(source: Records, now: float) -> float:
     """Nats of a silence that is told now; then it is due again when there is more of it."""
-    gap, usual, mean = now - source.last, _usual_gap(source, now), source.gaps / source.events
+    gap, usual, mean = now - source.last, _usual_gap(source, now), (source.gaps + 1.0) / source.events
     n = max(2.0, min(source.events, source.gaps, MOST_GAPS))
     exponent = LIGHTEST if usual <= mean else min(LIGHTEST, max(HEAVIEST, log(n) / log(usual / mean)))
     nats: float = log(n) + exponent * log(gap / usual)

@@ -12,7 +12,7 @@ time, surprises are nats, -log p. Only what a message consists of is left to the
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import exp, isnan, log, log1p, nan
+from math import exp, inf, isnan, log, log1p, nan
 
 from models.context.templates import TemplateMiner
 from schemas.events import Row as Event
@@ -83,20 +83,19 @@ class Rate:
     def __init__(self, since: float) -> None:
         self.since = since
         self.times: list[float] = []
-        self.taught: list[float] = []  # those that say how often it usually happens
+        self.taught: list[tuple[float, float]] = []  # when, and how much: they say how often it usually happens
 
-    def faded(self, times: list[float], now: float, over: float) -> float:
-        return sum(exp(-(now - time) / over) for time in times)
-
-    def expected(self, now: float, rates_since: float) -> float:
+    def expected(self, now: float, since: float) -> float:
         """How many there would be in the last minute, by the hour before it."""
-        age = max(MINUTE, now - rates_since)
+        age = max(MINUTE, now - since)
         seconds = HOUR * (1.0 - exp(-age / HOUR)) - MINUTE * (1.0 - exp(-age / MINUTE))
-        before = self.faded(self.taught, now, HOUR) - self.faded(self.times, now, MINUTE)
+        before = sum(
+            much * (exp(-(now - when) / HOUR) - exp(-(now - when) / MINUTE)) for when, much in self.taught
+        )
         return (max(0.0, before) + 0.5) * MINUTE / seconds
 
     def count(self, now: float) -> float:
-        return self.faded(self.times, now, MINUTE)
+        return sum(exp(-(now - time) / MINUTE) for time in self.times)
 
 
 def surprise_of_count(count: float, expected: float) -> float:
@@ -121,40 +120,70 @@ def usual_of(values: list[float], tail: float = 0.0) -> tuple[float, float]:
     return centre, spread
 
 
+KINDS = ("source_rates", "source_shifts")
+
+
+class Pool:
+    """By how much minutes of all sources are beyond the centres of their sources; 512 of them say how widely."""
+
+    def __init__(self) -> None:
+        self.beyond: dict[str, list[float]] = {kind: [] for kind in KINDS}
+        self.spread: dict[str, float] = {}
+
+    def add(self, beyond: dict[str, float]) -> None:
+        for kind, value in beyond.items():
+            self.beyond[kind].append(value)
+            n = len(self.beyond[kind])
+            if n >= 60 and n % 16 == 0:
+                self.spread[kind] = usual_of(self.beyond[kind][-512:], tail=0.01)[1]
+
+
 class Evidence:
     """What is unusual about a source over the last minute: rates of its lines, and shifts of its numbers."""
 
-    def __init__(self, now: float) -> None:
-        self.now = now  # up to when it has faded
+    def __init__(self, now: float, pool: Pool) -> None:
+        self.since = self.now = now  # first seen, and up to when it has faded
+        self.pool = pool
         self.minute = 0.0
         self.added: dict[Hashable, tuple[str, float, float]] = {}  # kind, nats, when
         self.rates: dict[Hashable, Rate] = {}
-        self.peak = {"source_rates": 0.0, "source_shifts": 0.0}
-        self.peaks: dict[str, list[float]] = {"source_rates": [], "source_shifts": []}
+        self.peak = dict.fromkeys(KINDS, 0.0)
+        self.held: dict[str, float] | None = None  # of the minute before, which the next has yet to confirm
+        self.peaks: dict[str, list[float]] = {kind: [] for kind in KINDS}
+        self.usual: dict[str, tuple[float, float]] = {}
         self.errors = (0.0, now)  # how surprising those of the last minute are if five are usual, when
-        self.shown = 0.0
+        self.erred = 0.0  # the minute of the last one
+        self.shown = self.told = 0.0  # what was shown last, and the minute of that
         self.suspected = 0.0  # since when
         self.outdated = 0
 
-    def raw(self, kind: str) -> float:
+    def raw(self, kind: str, minute: float | None = None) -> float:
+        """All that was added, or what things that were seen in this minute have added."""
         return sum(
-            nats * exp(-(self.now - when) / MINUTE) for of, nats, when in self.added.values() if of == kind
+            nats * exp(-(self.now - when) / MINUTE)
+            for of, nats, when in self.added.values()
+            if of == kind and (minute is None or when // MINUTE == minute)
         )
 
     def beyond(self, kind: str, value: float) -> float:
         """Nats beyond what was usual in the last 64 minutes, of five or more; else of errors alone."""
-        peaks = self.peaks[kind]
-        if len(peaks) < 5:
+        if kind not in self.usual:
             nats, when = self.errors
             return nats * exp(-(self.now - when) / MINUTE) if kind == "source_rates" else 0.0
-        centre, spread = usual_of(peaks[-64:])
+        centre, spread = self.usual[kind]
         return max(0.0, (value - centre) / spread)
 
     def total(self, values: dict[str, float]) -> float:
         return sum(self.beyond(kind, value) for kind, value in values.items())
 
     def values(self) -> dict[str, float]:
-        return {kind: self.raw(kind) for kind in self.peak}
+        return {kind: self.raw(kind) for kind in KINDS}
+
+    def renewed(self) -> float:
+        """Nats of what was seen in this minute: the rest is of what is over."""
+        if not self.usual and self.erred != self.minute:
+            return 0.0
+        return self.total({kind: self.raw(kind, self.minute) for kind in KINDS})
 
     def advance(self, now: float) -> None:
         self.now = max(now, self.now)
@@ -162,20 +191,42 @@ class Evidence:
         if minute == self.minute:
             return
         if self.minute:
-            self.learn()
-        self.minute, self.peak = minute, dict.fromkeys(self.peak, 0.0)
+            self.close()
+        self.minute, self.peak = minute, dict.fromkeys(KINDS, 0.0)
         self.shown = min(self.shown, self.total(self.values()))
 
-    def learn(self) -> None:
+    def close(self) -> None:
+        """A minute is over, and says whether it and the one before are of trouble."""
         suspicious = self.total(self.peak) >= 7.0
         if not suspicious:
             self.suspected = 0.0
         elif not self.suspected:
             self.suspected = self.now
-        if suspicious and len(self.peaks["source_rates"]) >= 60 and self.now - self.suspected < DAY:
+        if suspicious and self.is_young_trouble():
+            self.held = None
             return
-        for kind, peak in self.peak.items():
-            self.peaks[kind].append(peak)
+        if self.held is not None:
+            self.learn(self.held)
+        self.held = self.peak if MINUTE * self.minute >= self.since + MINUTE else None
+
+    def is_young_trouble(self) -> bool:
+        """Whether it has not lasted a day, nor twice as long as the source was known before."""
+        if not self.usual:
+            return False
+        known_before = max(0.0, self.suspected - self.since)
+        return not self.suspected or self.now - self.suspected < min(DAY, 2.0 * known_before)
+
+    def learn(self, peak: dict[str, float]) -> None:
+        if self.usual:
+            self.pool.add({kind: value - self.usual[kind][0] for kind, value in peak.items()})
+        for kind, value in peak.items():
+            self.peaks[kind].append(value)
+            n = len(self.peaks[kind])
+            if n >= 5:
+                centre, spread = usual_of(self.peaks[kind][-64:])
+                if len(self.pool.beyond[kind]) >= 76:  # of few minutes, the spread of all sources counts too
+                    spread = (n * spread + 60.0 * self.pool.spread[kind]) / (n + 60.0)
+                self.usual[kind] = centre, spread
 
     def count(self, item: Hashable, rates_since: float) -> None:
         rate = self.rates.get(item)
@@ -184,32 +235,77 @@ class Evidence:
                 self.outdated += 1
                 self.added["outdated", self.outdated] = self.added.pop(item)
             rate = self.rates[item] = Rate(max(self.now, rates_since))
-        expected = rate.expected(self.now, rates_since)
+        expected = rate.expected(self.now, max(rates_since, self.since))
         rate.times.append(self.now)
-        nats = surprise_of_count(rate.count(self.now), expected)
+        count = rate.count(self.now)
+        nats = surprise_of_count(count, expected)
         self.added[item] = ("source_rates", nats, self.now)
         if item == "error":
-            self.errors = surprise_of_count(rate.count(self.now), 5.0), self.now
-        under_suspicion = (
-            len(self.peaks["source_rates"]) >= 60
-            and self.total(self.values()) >= 7.0
-            and (not self.suspected or self.now - self.suspected < DAY)
-        )
-        if nats < 1.0 or not under_suspicion:
-            rate.taught.append(self.now)
+            self.errors, self.erred = (surprise_of_count(count, 5.0), self.now), self.minute
+        trouble = nats >= 1.0 and self.total(self.values()) >= 7.0 and self.is_young_trouble()
+        rate.taught.append((self.now, min(1.0, expected / count) if trouble else 1.0))
 
     def shift(self, slot: Hashable, nats: float) -> None:
         self.added[slot] = ("source_shifts", nats, self.now)
 
     def grown(self) -> dict[str, float]:
-        """Evidence beyond the usual, if it has grown by a nat and by a quarter since it was shown last."""
+        """Evidence beyond the usual, if it has grown by a nat and by a quarter since it was shown last.
+
+        Once a minute, also if what was seen in that minute is suspicious by itself.
+        """
         values = self.values()
         self.peak = {kind: max(peak, values[kind]) for kind, peak in self.peak.items()}
         total = self.total(values)
-        if total < self.shown + max(1.0, 0.25 * self.shown):
+        again = self.told != self.minute and total >= 7.0 and self.renewed() >= 7.0
+        if not again and total < self.shown + max(1.0, 0.25 * self.shown):
             return {}
-        self.shown = total
+        self.shown, self.told = total, self.minute
         return {kind: min(CAP_EVIDENCE, self.beyond(kind, value)) for kind, value in values.items()}
+
+
+class Gaps:
+    """Between the events of a source: how long they usually are, and how surprising a longer one is."""
+
+    def __init__(self, now: float) -> None:
+        self.last = now
+        self.events = 0
+        self.total = self.longest = 0.0
+        self.due = 0.0  # the gap at which a silence is told next, once it was told
+        self.pauses: list[tuple[float, float]] = []  # when, and how long: those beyond usual gaps
+
+    def usual(self, now: float) -> float:
+        """The longest usual gap and a second. Of pauses, which are known for two days, the longest but one."""
+        known = sorted(pause for _, pause in self.pauses)
+        second = known[-2] if len(known) > 1 and now - self.pauses[-1][0] <= 2 * DAY else 0.0
+        return max(self.longest, second) + 1.0
+
+    def spoken(self, now: float) -> None:
+        gap, most = max(0.0, now - self.last), 4.0 * (self.longest + 1.0)
+        if self.events >= 50 and gap >= most:
+            if self.pauses and now - self.pauses[-1][0] > 2 * DAY:
+                self.pauses = []
+            self.pauses.append((now, gap))
+        self.longest = max(min(gap, most) if self.due else gap, 0.9995 * self.longest)
+        self.total += gap
+        self.due = 0.0
+        self.events += 1
+        self.last = max(now, self.last)
+
+    def next_at(self, now: float) -> float:
+        if self.events < 50:
+            return inf
+        return self.last + (self.due or 4.0 * self.usual(now))
+
+    def silence(self, now: float) -> float:
+        """Nats of a gap by a tail that falls off as a power, on which lie the mean gap and the longest of n."""
+        gap, usual, mean = now - self.last, self.usual(now), (self.total + 1.0) / self.events
+        n = max(2.0, min(self.events, self.total, 1000.0))
+        power = min(4.0, max(1.0, log(n) / log(usual / mean))) if usual > mean else 4.0
+        nats = log(n) + power * log(gap / usual)
+        self.due = min(gap * exp(max(1.0, nats / 4.0) / power), gap + min(240.0, max(60.0, gap / 4.0)))
+        if self.due >= min(DAY, self.total):
+            self.due = inf
+        return nats
 
 
 @dataclass
@@ -219,12 +315,9 @@ class Template:
 
 @dataclass
 class Source:
-    last: float  # time of its last event
+    gaps: Gaps
     evidence: Evidence
-    previous: str = ""  # template of that
-    events: int = 0
-    longest_gap: float = 0.0
-    silent: bool = False
+    previous: str = ""  # template of its last event
 
 
 @dataclass
@@ -264,6 +357,7 @@ class Context:
         self.usual: defaultdict[Hashable, Usual] = defaultdict(Usual)
         self.templates: dict[str, Template] = {}
         self.sources: dict[str, Source] = {}
+        self.pool = Pool()
         self.entities: dict[str, Entity] = {}
         self.waiting: dict[str, Entity] = {}  # those that have not ended, in the order of their last events
         self.watermark = nan  # the highest time believed
@@ -316,7 +410,7 @@ class Context:
         }
 
     def source_features(self, name: str, template: str, severity: int, now: float) -> dict[str, float]:
-        source = self.sources.setdefault(name, Source(now, Evidence(now)))
+        source = self.sources.setdefault(name, Source(Gaps(now), Evidence(now, self.pool)))
         rank = (severity >= 13) + (severity >= 17) + (severity >= 21)  # INFO or less, WARN, ERROR, FATAL
         fatal, lines = self.surprise["severity", name].seen[3], self.surprise["severity", name].seen.total()
         x = {
@@ -325,16 +419,13 @@ class Context:
             "severity_rank": 3.0 * rank,
             "severity_in_source": self.surprise["severity", name](rank),
         }
-        if source.events:
+        if source.gaps.events:
             x["source_transition"] = self.surprise["source after", name, source.previous](template)
         source.evidence.advance(now)
         for item in ("template", template), "event", *(["error"] if rank >= 2 else []):
             source.evidence.count(item, self.rates_since)
-        if not source.silent:  # else the gap was no usual one
-            source.longest_gap = max(now - source.last, 0.9995 * source.longest_gap)
-        source.silent, source.previous = False, template
-        source.events += 1
-        source.last = max(now, source.last)
+        source.gaps.spoken(now)
+        source.previous = template
         return x
 
     def parameter_features(
@@ -407,22 +498,19 @@ class Context:
     def silences(self, event: int, step: float) -> Iterator[Row]:
         """Sources of 50 events or more whose gap is four times as long as any before, give or take a second.
 
+        It is told again when it says a nat and a quarter more, after a quarter of its time but no sooner than
+        after a minute and no later than after four, for a day at most or as long as the source has spoken.
         When nobody spoke for a minute, nobody was silent. Gaps are looked at when the first one may be long
         enough, and within a minute.
         """
         if step > MINUTE:
             for source in self.sources.values():
-                source.last += step
+                source.gaps.last += step
         elif self.watermark >= self.silences_due:
-            due = self.watermark + MINUTE
             for name, source in self.sources.items():
-                gap, usual = self.watermark - source.last, source.longest_gap + 1.0
-                if source.silent or source.events < 50:
-                    continue
-                if gap < 4.0 * usual:
-                    due = min(due, source.last + 4.0 * usual)
-                    continue
-                source.silent = True
-                x = {"source_silence": log(min(source.events, 1000)) + log(gap / usual)}
-                yield Row("silence", event, self.watermark, self.watermark, source.previous, name, 0, "", x)
-            self.silences_due = max(due, self.watermark + 1.0)
+                if self.watermark >= source.gaps.next_at(self.watermark):
+                    x = {"source_silence": source.gaps.silence(self.watermark)}
+                    now = self.watermark
+                    yield Row("silence", event, now, now, source.previous, name, 0, "", x)
+            due = [source.gaps.next_at(self.watermark) for source in self.sources.values()]
+            self.silences_due = max(min([self.watermark + MINUTE, *due]), self.watermark + 1.0)
