@@ -227,8 +227,9 @@ class Context:
     def _output(self, n: int) -> kernel.Output:
         # Of every waiting entity something may be overdue and then it may end, which may make its source
         # suspicious; every source may fall silent; and after them those that these events wake, each of which
-        # may do the same. One more row, for what turns out to be none.
-        size = 5 * n + 3 * ENTITIES + SOURCES + 1 if n else 0
+        # may do the same. With each event one source may still be silent. One more row, for what turns out to
+        # be none.
+        size = 6 * n + 3 * ENTITIES + SOURCES + 1 if n else 0
         return kernel.Output(
             np.empty((size, WIDTH), np.float32),
             np.empty(size, np.int8),

@@ -401,28 +401,46 @@ def _pass_time(state: State, out: Output, at: int, event: int, timeout: float, l
 
 @jit_in_place
 def _silences(state: State, out: Output, at: int, event: int) -> int:
-    """Rows for sources that are silent, or still so. Next free row."""
+    """Rows for sources that fell silent, and for the one of those still so that is due longest. Next free row.
+
+    One, as the rows of a batch must have their place, however many sources are silent.
+    """
     clock = state.clock[0]
     due = clock.watermark + SETTLING
+    still, longest_due = -1, clock.watermark
     for slot in state.speakers[: clock.speakers]:
         source = state.sources[slot]
         next_at = silence.next_at(source, clock.watermark)
-        if clock.watermark < next_at:
+        if next_at > clock.watermark:
             due = min(due, next_at)
-            continue
-        _emit(out, clock, at, SILENCE, event, clock.watermark, clock.watermark)
-        x = out.x[at]
-        x[F_SILENCE] = min(CAP_EVIDENCE, silence.tell(source, clock.watermark))
-        _known_of_source(out, clock, at, source)
-        due = min(due, silence.next_at(source, clock.watermark))
-        out.template[at] = source.previous
-        out.source[at] = source.key
-        out.severity[at] = 0
-        out.of_entity[at] = False
-        out.names[at, :] = 0
+        elif source.silent == 0.0:
+            _silence_row(out, clock, at, source, event)
+            at += 1
+            due = min(due, silence.next_at(source, clock.watermark))
+        else:
+            if still >= 0:
+                due = clock.watermark
+            if still < 0 or next_at < longest_due:
+                still, longest_due = slot, next_at
+    if still >= 0:
+        source = state.sources[still]
+        _silence_row(out, clock, at, source, event)
         at += 1
+        due = min(due, silence.next_at(source, clock.watermark))
     clock.silence_due = max(due, clock.watermark + 1.0)
     return at
+
+
+@jit_in_place
+def _silence_row(out: Output, clock: Records, at: int, source: Records, event: int) -> None:
+    _emit(out, clock, at, SILENCE, event, clock.watermark, clock.watermark)
+    out.x[at, F_SILENCE] = min(CAP_EVIDENCE, silence.tell(source, clock.watermark))
+    _known_of_source(out, clock, at, source)
+    out.template[at] = source.previous
+    out.source[at] = source.key
+    out.severity[at] = 0
+    out.of_entity[at] = False
+    out.names[at, :] = 0
 
 
 @jit_in_place

@@ -1,8 +1,9 @@
 """Every alert that the story must lead to, worked out from the definitions and from nothing that qualm says.
 
 Features: severity_rank is 3 nats a step from INFO to WARN, ERROR, FATAL. unit_ending is -log of
-(ends after this template + 1/2) / (occurrences of it + 1). source_silence is the log of the number of events
-times the gap, by the longest gap there was and a second. severe is -log of the share of FATAL lines in a
+(ends after this template + 1/2) / (occurrences of it + 1). source_silence is the log of the number of gaps, one a
+second at most, and four times, which is the most, the log of the gap by the longest gap there was and a second.
+severe is -log of the share of FATAL lines in a
 source, of which one in e^20 is taken for granted, as if of a thousand lines.
 """
 
@@ -18,7 +19,8 @@ from tests.story.bundle import CALIBRATION, KNOWN, NORMAL, THRESHOLD
 from tests.story.events import START
 
 WARN, ERROR, FATAL = 3.0, 6.0, 9.0
-SILENT = log(50) + log((60 - 49) / (1 + 1))
+SILENT = log(49) + 4 * log((60 - 49) / (1 + 1))
+STILL_SILENT = log(49) + 4 * log((71 - 49) / (1 + 1))  # a quarter more, but not as long as it has spoken
 SEVERE = -log(1000 * exp(-20) / (6 + 1000))  # after six lines of billing, none of them FATAL
 FIRST_DONE = -log(0.5 / (8 + 1))  # r0, when eight requests were done and none had ended
 NEVER_DONE = -log(0.5 / (9 + 1))  # r8, when nine were accepted and none had ended after that
@@ -114,6 +116,7 @@ SILENCE = Cause(
     SILENT / 5,
     "silence",
 )
+STILL = replace(SILENCE, value=STILL_SILENT, angle=STILL_SILENT / 5)
 REFUSED = level("api", "ERROR", "payment of <*> EUR refused", ERROR)
 SLOW = level("billing", "WARN", "answer took <*> ms", WARN)
 MEMORY = replace(level("billing", "FATAL", "out of memory", FATAL), severe=SEVERE)
@@ -144,13 +147,14 @@ class Told:
 
 
 SUSPICIOUS = [
-    Told(SILENCE, 60, 58, "disk <*> is well", 2 / 20),
+    Told(SILENCE, 60, 58, "disk <*> is well", 1 / 20),
     Told(REFUSED, 61, 59, "payment of 0 EUR refused", 2 / 20, entity="r1"),
     Told(REFUSED, 62, 60, "payment of 1 EUR refused", 2 / 20, entity="r1"),
     Told(REFUSED, 63, 61, "payment of 2 EUR refused", 2 / 20, entity="r1"),
     Told(REFUSED, 64, 62, "payment of 3 EUR refused", 2 / 20, entity="r1"),
     Told(SLOW, 65, 63, "answer took 900 ms", 4 / 20, minutes=1),  # just on the rate
     Told(MEMORY, 66, 64, "out of memory", 1 / 20, minutes=1),
+    Told(STILL, 71, 69, "disk <*> is well", 1 / 20),
     Told(DONE, 111, 79, "request <*> done", 3 / 20, entity="r0"),
     # The first invoice ends at 112, as unexpected as 2.48 nats: p is 5 / 20, just above the rate.
     Told(ACCEPTED, 133, 81, "request <*> accepted", 3 / 20, entity="r8"),
@@ -161,12 +165,12 @@ SUSPICIOUS = [
 STORY = [
     replace(SUSPICIOUS[0], urgency="info", sources=("storage",)),
     replace(
-        SUSPICIOUS[7], update="grown", urgency="critical", time=120, first=60, last=111, count=8, units=4,
+        SUSPICIOUS[8], update="grown", urgency="critical", time=120, first=60, last=111, count=9, units=4,
         sources=("storage", "api", "billing"), entities=("r1", "r0"),
     ),
     replace(
-        SUSPICIOUS[8], update="resolved", page=False, urgency="critical", time=233, first=60, last=133,
-        count=9, units=5, sources=("storage", "api", "billing"), entities=("r1", "r0", "r8"),
+        SUSPICIOUS[9], update="resolved", page=False, urgency="critical", time=233, first=60, last=133,
+        count=10, units=5, sources=("storage", "api", "billing"), entities=("r1", "r0", "r8"),
     ),
 ]  # fmt: skip
 

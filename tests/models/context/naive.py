@@ -83,7 +83,9 @@ class Rate:
     def __init__(self, since: float) -> None:
         self.since = since
         self.times: list[float] = []
-        self.taught: list[tuple[float, float]] = []  # when, and how much: they say how often it usually happens
+        self.taught: list[
+            tuple[float, float]
+        ] = []  # when, and how much: they say how often it usually happens
 
     def expected(self, now: float, since: float) -> float:
         """How many there would be in the last minute, by the hour before it."""
@@ -499,7 +501,8 @@ class Context:
         """Sources of 50 events or more whose gap is four times as long as any before, give or take a second.
 
         It is told again when it says a nat and a quarter more, after a quarter of its time but no sooner than
-        after a minute and no later than after four, for a day at most or as long as the source has spoken.
+        after a minute and no later than after four, for a day at most or as long as the source has spoken; and
+        of several, of the one that is due longest.
         When nobody spoke for a minute, nobody was silent. Gaps are looked at when the first one may be long
         enough, and within a minute.
         """
@@ -507,10 +510,13 @@ class Context:
             for source in self.sources.values():
                 source.gaps.last += step
         elif self.watermark >= self.silences_due:
-            for name, source in self.sources.items():
-                if self.watermark >= source.gaps.next_at(self.watermark):
-                    x = {"source_silence": source.gaps.silence(self.watermark)}
-                    now = self.watermark
-                    yield Row("silence", event, now, now, source.previous, name, 0, "", x)
-            due = [source.gaps.next_at(self.watermark) for source in self.sources.values()]
-            self.silences_due = max(min([self.watermark + MINUTE, *due]), self.watermark + 1.0)
+            now = self.watermark
+            over = {name: source for name, source in self.sources.items() if source.gaps.next_at(now) <= now}
+            still = [name for name, source in over.items() if source.gaps.due]
+            told = [name for name in over if name not in still]
+            told += sorted(still, key=lambda name: over[name].gaps.next_at(now))[:1]
+            for name in told:
+                x = {"source_silence": over[name].gaps.silence(now)}
+                yield Row("silence", event, now, now, over[name].previous, name, 0, "", x)
+            due = [source.gaps.next_at(now) for source in self.sources.values()]
+            self.silences_due = max(min([now + MINUTE, *due]), now + 1.0)

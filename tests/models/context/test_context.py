@@ -238,29 +238,92 @@ def test_a_service_that_hangs_shows_in_where_its_requests_end() -> None:
     assert rows.time[ends].min() <= at + 75.0
 
 
-@pytest.mark.parametrize("hours", [1, 20])
-def test_a_flood_stays_unusual_for_as_long_as_a_day(hours: int) -> None:
+@pytest.mark.parametrize(("known", "hours", "is_suspicious"), [(2, 1, True), (11, 20, True), (2, 20, False)])
+def test_a_flood_is_unusual_until_it_lasts_twice_as_long_as_all_before(
+    known: int, hours: int, is_suspicious: bool
+) -> None:
     """What is counted while the source is suspicious does not say what is usual."""
-    flood_from = START + 2 * 3600.0
-    usual = [event(START + 5.0 * i) for i in range(2 * 720)]
+    flood_from = START + known * 3600.0
+    usual = [event(START + 5.0 * i) for i in range(known * 720)]
     flood = [event(flood_from + i, "flooded") for i in range(hours * 3600)]
     context = fresh()
     run([*usual, *flood], context)
     (source,) = context.state.sources[context.state.sources["key"] != 0]
-    assert suspicion(source) > 20.0
+    assert (suspicion(source) > 20.0) == is_suspicious
 
 
-def test_a_source_that_falls_silent_while_others_speak() -> None:
-    both = sorted(steady(300) + steady(300, source="other", message="other says"), key=lambda row: row[0])
-    alone = [event(START + 300.0 + i, source="other", message="other says") for i in range(100)]
+@pytest.mark.parametrize("known", [20, 240])
+def test_trouble_shows_each_minute_until_it_is_over(known: int) -> None:
+    """A service logs normally for so many minutes, then for half an hour ten errors a second as well."""
+    first = START - START % 60.0
+    begin, end = first + 60.0 * known, first + 60.0 * (known + 30)
+    usual = [event(first + 0.5 * i, f"{'abc'[i % 3]} done") for i in range(120 * (known + 60))]
+    errors = [event(begin + 0.1 * i, "cannot reach the bank", severity=17) for i in range(30 * 600)]
+    rows = run(sorted([*usual, *errors], key=lambda row: row[0]))
+    shown = (rows.trigger == SOURCE) & (rows.x.sum(axis=1) >= 7.0)
+    minutes = [int(minute) for minute in (rows.time[shown] - first) // 60.0]
+    assert sorted(set(minutes)) == list(range(known, known + 30))
+    assert len(minutes) < 3 * 30  # and it is no row for each event
+    assert not rows.x[(rows.trigger == SOURCE) & (rows.time >= end + 60.0)].any()
+
+
+def test_few_minutes_of_a_source_are_held_against_those_of_others() -> None:
+    """One odd minute of ten does not make the next one usual where no other source shows any such thing."""
+
+    def burst(minute: int, size: int) -> list[Row]:
+        return [event(START + 60.0 * minute + 0.1 * i, source="odd") for i in range(size)]
+
+    def highest(others: int) -> float:
+        names = ["odd", *(f"s{i}" for i in range(others))]
+        usual = [event(START + 5.0 * i, source=name) for i in range(40 * 12) for name in names]
+        rows = sorted([*usual, *burst(8, 40), *burst(38, 150)], key=lambda row: row[0])
+        context, batch = fresh(), EventBatch.of(rows)
+        found = context.update(batch)
+        of_odd = np.array([source == "odd" for source, _ in context.names(batch, found)])
+        return float(values(found, "source_rates")[of_odd & (found.time > START + 38 * 60.0)].max())
+
+    assert highest(others=9) > 1.2 * highest(others=0)
+
+
+def test_a_silence_grows_while_others_speak() -> None:
+    """Five lines a second, then none for eight minutes."""
+    often = [event(START + 0.2 * i) for i in range(5 * 600)]
+    others = [event(START + i, source="other", message="other says") for i in range(1080)]
     context = fresh()
-    batch = EventBatch.of([*both, *alone])
+    batch = EventBatch.of(sorted([*often, *others], key=lambda row: row[0]))
     rows = context.update(batch)
-    (silent,) = np.flatnonzero(rows.trigger == SILENCE)
-    assert context.names(batch, rows)[silent] == ("s", "")
-    assert values(rows, "source_silence")[silent] > 4.0
-    assert rows.time[silent] < START + 320.0
+    silent = np.flatnonzero(rows.trigger == SILENCE)
+    assert {context.names(batch, rows)[row] for row in silent} == {("s", "")}
+    told, time = values(rows, "source_silence")[silent], rows.time[silent]
+    assert told[0] > 7.0
+    assert time[0] < START + 610.0
+    assert told[time <= START + 780.0].max() > 14.0
+    assert (np.diff(told) > 0.0).all()
+    assert (np.diff([*time, START + 1080.0]) <= 122.0).all()  # a quarter of the silence, at most
+    assert len(told) < 12
     assert not values(rows, "source_silence", EVENT).any()
+
+
+def test_a_pause_that_came_twice_is_no_news() -> None:
+    """A job of a minute each half hour, beside one that never rests."""
+    job = [event(START + 1800.0 * turn + i) for turn in range(6) for i in range(60)]
+    others = [event(START + 2.0 * i, source="other", message="other says") for i in range(3 * 1800)]
+    rows = run(sorted([*job, *others], key=lambda row: row[0]))
+    turns = set(((rows.time[rows.trigger == SILENCE] - START) // 1800.0).tolist())
+    assert turns == {0.0, 1.0}
+
+
+def test_however_many_are_silent_the_rows_have_their_place() -> None:
+    names = [f"s{i}" for i in range(900)]
+    spoke = [
+        event(START + 0.5 * i + j / 2000, source=name) for i in range(60) for j, name in enumerate(names)
+    ]
+    context = fresh()
+    run(spoke, context)
+    alone = run([event(START + 30.0 + 4.0 * i, source="other") for i in range(500)], context)
+    first = np.unique(alone.source[alone.trigger == SILENCE])
+    assert len(first) > 800
+    assert (np.bincount(alone.event[alone.trigger == SILENCE])[30:] <= 1).all()
 
 
 def test_when_nobody_speaks_nobody_is_silent() -> None:
