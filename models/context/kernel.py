@@ -401,9 +401,9 @@ def _pass_time(state: State, out: Output, at: int, event: int, timeout: float, l
 
 @jit_in_place
 def _silences(state: State, out: Output, at: int, event: int) -> int:
-    """Rows for sources that fell silent, and for the one of those still so that is due longest. Next free row.
+    """Rows for sources that fell silent, and for that of those still so which is due longest. Next free row.
 
-    One, as the rows of a batch must have their place, however many sources are silent.
+    For one, as the rows of a batch must have their place, however many sources are silent.
     """
     clock = state.clock[0]
     due = clock.watermark + SETTLING

@@ -1,9 +1,9 @@
 """Silence of a source, compiled: how surprising a gap is, when it is told, and which pauses are usual.
 
 Gaps have a heavy tail: beyond the longest of n gaps it falls off as a power, and its exponent is the one by
-which that gap is the longest of n, counted from the mean gap: an estimate as Weissman's (Journal of the American
-Statistical Association 73, 1978) from the highest observation. Lines come in clumps, so a second holds one gap
-at most.
+which that gap is the longest of n, counted from the mean gap: an estimate as Weissman's (Journal of the
+American Statistical Association 73, 1978) from the highest observation. Lines come in clumps, so a second
+holds one gap at most.
 """
 
 from math import exp, log

@@ -9,10 +9,10 @@ up:
   A burst of errors needs no history: until it is known how many are usual, they count by USUAL_ERRORS;
 - shifts: over the slots of measured numbers, z^2 / 2 of the mean of the last values.
 
-As with units, what is usual is learnt from the source's own last minutes, and as long as those are few from the
-minutes of all sources; nats are counted beyond that. A source under suspicion teaches neither what is usual nor
-how often that happens which makes it suspicious, until it was so for twice as long as it was known before, a
-day at most.
+As with units, what is usual is learnt from the source's own last minutes, and as long as those are few, how
+widely they vary from the minutes of all sources; nats are counted beyond that. A source under suspicion
+teaches neither what is usual nor how often that happens which makes it suspicious, until it was so for twice
+as long as it was known before, a day at most.
 """
 
 from math import exp, log
@@ -86,7 +86,7 @@ def advance(clock: Records, source: Records, now: float, line_known: bool) -> No
 
 @jit_in_place
 def _close_minute(clock: Records, source: Records, line_known: bool) -> None:
-    """A minute is over. It is learnt when the next one is none of trouble, of which it may be the beginning."""
+    """A minute is over. It is learnt when the next one is none of trouble, whose beginning it may be."""
     suspicious = _suspicion(source, source.peak) >= SUSPICION
     if not suspicious:
         source.suspected = 0.0

@@ -52,13 +52,13 @@ TEMPLATE: Final = np.dtype([
     *_SLOT, ("first_seen", "f8"), ("occurrences", "f8"), ("ends", "f8"),
     ("words", "u8", (TEMPLATE_WORDS,)),
 ])  # fmt: skip
-# since: when it was first seen; gaps: sum of those between its events (s); silent: gap at which its silence is
-# told next, 0 while there is none; pause: the longest that was told, up to `paused`, usual_pause: the longest
-# but one; renewed: evidence of what was seen in this minute; errors: how surprising those of the last minute
-# are in themselves, and the minute of the last one; shown: evidence when it was shown last, in the minute
-# `told`; weighed: up to when evidence has faded; minute: the one that peak is of; counted: the last one that
-# was a unit; held: peaks of the minute before, if holds, which the next one has yet to confirm; suspected:
-# since when; recent: the peaks of the last minutes, of `lines` of which the highest row is known
+# since: when it was first seen; gaps: sum of those between its events (s); silent: gap at which its silence
+# is told next, 0 while there is none; pause: the longest beyond usual gaps, up to `paused`, usual_pause: the
+# longest but one; renewed: evidence of what was seen in this minute; errors: how surprising those of the last
+# minute are in themselves, erred: the minute of the last one; shown: evidence when it was shown last, in the
+# minute `told`; weighed: up to when evidence has faded; minute: the one that peak is of; counted: the
+# last one that was a unit; held: peaks of the one before, if holds, which the next one has yet to confirm; suspected: since when; recent: the peaks of the
+# last minutes, of `lines` of which the highest row is known
 SOURCE: Final = np.dtype([
     *_SLOT, ("previous", "u8"), ("events", "f8"), ("since", "f8"), ("last", "f8"),
     ("gaps", "f8"), ("longest_gap", "f8"), ("silent", "f8"), ("pause", "f8"), ("usual_pause", "f8"),

@@ -1,10 +1,10 @@
 """Every alert that the story must lead to, worked out from the definitions and from nothing that qualm says.
 
 Features: severity_rank is 3 nats a step from INFO to WARN, ERROR, FATAL. unit_ending is -log of
-(ends after this template + 1/2) / (occurrences of it + 1). source_silence is the log of the number of gaps, one a
-second at most, and four times, which is the most, the log of the gap by the longest gap there was and a second.
-severe is -log of the share of FATAL lines in a
-source, of which one in e^20 is taken for granted, as if of a thousand lines.
+(ends after this template + 1/2) / (occurrences of it + 1). source_silence is the log of the number of gaps,
+one a second at most, and four times, which is the most, the log of the gap by the longest gap there was and a
+second. severe is -log of the share of FATAL lines in a source, of which one in e^20 is taken for granted, as
+if of a thousand lines.
 """
 
 import hashlib

@@ -83,9 +83,7 @@ class Rate:
     def __init__(self, since: float) -> None:
         self.since = since
         self.times: list[float] = []
-        self.taught: list[
-            tuple[float, float]
-        ] = []  # when, and how much: they say how often it usually happens
+        self.taught: list[tuple[float, float]] = []  # when, and how much: what is usual
 
     def expected(self, now: float, since: float) -> float:
         """How many there would be in the last minute, by the hour before it."""
@@ -126,7 +124,7 @@ KINDS = ("source_rates", "source_shifts")
 
 
 class Pool:
-    """By how much minutes of all sources are beyond the centres of their sources; 512 of them say how widely."""
+    """By how much minutes of all sources, the last 512, are beyond the centres of their sources."""
 
     def __init__(self) -> None:
         self.beyond: dict[str, list[float]] = {kind: [] for kind in KINDS}
@@ -276,7 +274,7 @@ class Gaps:
         self.pauses: list[tuple[float, float]] = []  # when, and how long: those beyond usual gaps
 
     def usual(self, now: float) -> float:
-        """The longest usual gap and a second. Of pauses, which are known for two days, the longest but one."""
+        """The longest usual gap and a second. Of pauses, known for two days, the longest but one."""
         known = sorted(pause for _, pause in self.pauses)
         second = known[-2] if len(known) > 1 and now - self.pauses[-1][0] <= 2 * DAY else 0.0
         return max(self.longest, second) + 1.0
@@ -299,7 +297,7 @@ class Gaps:
         return self.last + (self.due or 4.0 * self.usual(now))
 
     def silence(self, now: float) -> float:
-        """Nats of a gap by a tail that falls off as a power, on which lie the mean gap and the longest of n."""
+        """Nats of a gap by a tail that falls off as a power, through the mean gap and the longest of n."""
         gap, usual, mean = now - self.last, self.usual(now), (self.total + 1.0) / self.events
         n = max(2.0, min(self.events, self.total, 1000.0))
         power = min(4.0, max(1.0, log(n) / log(usual / mean))) if usual > mean else 4.0
@@ -501,7 +499,7 @@ class Context:
         """Sources of 50 events or more whose gap is four times as long as any before, give or take a second.
 
         It is told again when it says a nat and a quarter more, after a quarter of its time but no sooner than
-        after a minute and no later than after four, for a day at most or as long as the source has spoken; and
+        after a minute and no later than after four, for a day at most or as long as the source spoke; and
         of several, of the one that is due longest.
         When nobody spoke for a minute, nobody was silent. Gaps are looked at when the first one may be long
         enough, and within a minute.

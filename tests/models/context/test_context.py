@@ -262,9 +262,11 @@ def test_trouble_shows_each_minute_until_it_is_over(known: int) -> None:
     rows = run(sorted([*usual, *errors], key=lambda row: row[0]))
     shown = (rows.trigger == SOURCE) & (rows.x.sum(axis=1) >= 7.0)
     minutes = [int(minute) for minute in (rows.time[shown] - first) // 60.0]
-    assert sorted(set(minutes)) == list(range(known, known + 30))
+    assert set(range(known, known + 30)) <= set(minutes)
     assert len(minutes) < 3 * 30  # and it is no row for each event
-    assert not rows.x[(rows.trigger == SOURCE) & (rows.time >= end + 60.0)].any()
+    # what is counted over a minute takes two of them to fade
+    assert set(minutes) <= set(range(known, known + 32))
+    assert not rows.x[(rows.trigger == SOURCE) & (rows.time >= end + 120.0)].any()
 
 
 def test_few_minutes_of_a_source_are_held_against_those_of_others() -> None:
@@ -276,7 +278,7 @@ def test_few_minutes_of_a_source_are_held_against_those_of_others() -> None:
     def highest(others: int) -> float:
         names = ["odd", *(f"s{i}" for i in range(others))]
         usual = [event(START + 5.0 * i, source=name) for i in range(40 * 12) for name in names]
-        rows = sorted([*usual, *burst(8, 40), *burst(38, 150)], key=lambda row: row[0])
+        rows = sorted([*usual, *burst(3, 40), *burst(38, 150)], key=lambda row: row[0])
         context, batch = fresh(), EventBatch.of(rows)
         found = context.update(batch)
         of_odd = np.array([source == "odd" for source, _ in context.names(batch, found)])
@@ -314,15 +316,15 @@ def test_a_pause_that_came_twice_is_no_news() -> None:
 
 
 def test_however_many_are_silent_the_rows_have_their_place() -> None:
-    names = [f"s{i}" for i in range(900)]
+    names = [f"s{i}" for i in range(400)]
     spoke = [
-        event(START + 0.5 * i + j / 2000, source=name) for i in range(60) for j, name in enumerate(names)
+        event(START + 0.5 * i + j / 1000, source=name) for i in range(60) for j, name in enumerate(names)
     ]
     context = fresh()
     run(spoke, context)
     alone = run([event(START + 30.0 + 4.0 * i, source="other") for i in range(500)], context)
     first = np.unique(alone.source[alone.trigger == SILENCE])
-    assert len(first) > 800
+    assert len(first) > 350
     assert (np.bincount(alone.event[alone.trigger == SILENCE])[30:] <= 1).all()
 
 
