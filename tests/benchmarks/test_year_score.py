@@ -66,6 +66,7 @@ def test_a_fault_counts_as_firing_while_one_of_its_incidents_is_open(score: Scor
     score.add(alert(start + DAY, "search"))
     score.add(alert(start + 2 * DAY, "search", status="resolved"))
     score.add(alert(start + 4 * DAY, "search", name="b"))
+    score.add(alert(start + 5 * DAY, "search", name="c"))  # beside the one before
     assert score.figures()["week_firing_share"] == pytest.approx((1 + 3) / 6)  # since its first page
 
 
