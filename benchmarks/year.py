@@ -8,6 +8,7 @@ in it. Training, if asked for, is on its first two weeks, in which nothing fails
 import argparse
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -66,7 +67,9 @@ def trained(seed: int, load: float, progress: Progress) -> Bundle:
         for column, name in zip(columns, EventBatch.__slots__, strict=True):
             column += getattr(batch, name)
     options = TrainingOptions(seed=seed)
-    return train(build(EventBatch(*columns), None, ReadOptions(), options, progress), options, progress)
+    rows = build(EventBatch(*columns), None, ReadOptions(), options, progress)
+    with tempfile.TemporaryDirectory() as folder:
+        return train(rows, options, progress).save(Path(folder))
 
 
 def table(figures: dict[str, Any]) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from benchmarks.year_calendar import (
     Fault,
     traffic,
 )
+from benchmarks.year_services import WORKING
 from schemas.alert import Alert
 
 GRACE: Final = 2 * MINUTE  # after a fault's end and the entity timeout
@@ -173,6 +174,8 @@ class Score:
         for finding in self.findings:
             if 0.0 <= time - finding.fault.end <= HOUR and alert.source in finding.fault.shows_in:
                 return "aftermath"
+        if alert.source == WORKING.source:
+            return "season"
         if alert.kind in ("frequency", "silence"):
             return "season" if changes(time) else "drift"
         return "other"

@@ -125,6 +125,9 @@ BACKGROUND: Final = tuple(
         ("{name} request {n} took longer than its limit", ERROR, 0.01),
     )
 )
+# A source that speaks on working days alone, so often an hour.
+WORKING: Final = _line("warehouse", "scanner {n} read a parcel for {name}")
+WORKING_AN_HOUR: Final = 60.0
 # Lines that are normal and rare: once a month or so.
 RARE: Final = tuple(
     (Line(name, text.format(name=name, n="{n}"), severity), 1.0 / 730.0)

@@ -29,6 +29,8 @@ from benchmarks.year_services import (
     RARE,
     VARIANTS,
     WAYS,
+    WORKING,
+    WORKING_AN_HOUR,
     Line,
     Way,
     verbose_line,
@@ -96,6 +98,9 @@ class _Day:
             self._write(line, np.arange(first, self._end, PERIOD) + self._rng.uniform(0.0, 1.0))
         for line, an_hour in (*BACKGROUND, *RARE):
             self._write(line, self._rng.uniform(self._start, self._end, self._rng.poisson(24.0 * an_hour)))
+        if (self._start - START) // DAY % 7 != 6:
+            count = self._rng.poisson(24.0 * WORKING_AN_HOUR)
+            self._write(WORKING, self._rng.uniform(self._start, self._end, count))
         for run in self._calendar.runs:
             if self._start <= run.start < self._end:
                 self._job(run)

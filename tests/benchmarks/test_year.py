@@ -77,6 +77,11 @@ def test_sunday_is_quiet_and_so_is_the_night() -> None:
     assert by_hour[12] > 8 * by_hour[3]
 
 
+def test_the_warehouse_does_not_work_on_sundays() -> None:
+    working = ["warehouse" in batch.source for batch in days(7)[:7]]
+    assert working == [True] * 6 + [False]
+
+
 def test_traffic_doubles_in_a_year() -> None:
     monday = START + 12 * HOUR
     assert traffic(monday + 364 * DAY) / traffic(monday) == pytest.approx(2.0, rel=0.01)
