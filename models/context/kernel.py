@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.context import evidence, silence, sources, units, usual
+from models.context import evidence, seasons, silence, sources, units, usual
 from models.context.features import CAP, CAP_EVIDENCE
 from models.context.line import Line
 from models.context.tables import (
@@ -473,7 +473,10 @@ def _source_slot(state: State, key: np.uint64, now: float) -> int:
         source.peak[sources.LINE] = sources.NO_LINE
         source.errors = source.erred = source.shown = source.told = source.minute = source.suspected = 0.0
         source.counted = 0.0
-        source.since = source.last = source.weighed = now
+        source.since = source.last = source.spoke = source.weighed = now
+        source.week_hour = now // seasons.HOUR
+        source.week[:] = 0
+        source.week_once[:] = 0
     return slot
 
 

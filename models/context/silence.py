@@ -9,6 +9,7 @@ holds one gap at most.
 from math import exp, log
 from typing import Final
 
+from models.context import seasons
 from models.context.reference import DAY
 from models.context.tables import Records
 from models.jit import jit_in_place
@@ -59,9 +60,11 @@ def spoken(source: Records, now: float) -> None:
         learnt = min(gap, most) if source.silent != 0.0 else gap
         source.longest_gap = max(learnt, source.longest_gap * FORGETTING)
         source.gaps += gap
+        seasons.learn_gap(source, now, source.silent != 0.0)
     source.silent = 0.0
     source.events += 1.0
     source.last = max(now, source.last)
+    source.spoke = source.last
 
 
 @jit_in_place
@@ -78,4 +81,4 @@ def _learn_pause(source: Records, gap: float, now: float) -> None:
 def _usual_gap(source: Records, now: float) -> float:
     """The longest usual gap of a source and a second."""
     pause = source.usual_pause if now - source.paused <= PAUSE_KNOWN else 0.0
-    return float(max(source.longest_gap, pause) + 1.0)
+    return float(max(source.longest_gap, pause, seasons.usual_gap(source, now)) + 1.0)

@@ -21,6 +21,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.context import seasons
 from models.context.evidence import STEP
 from models.context.line import LEAST_SPREAD, Line, nats, weighed
 from models.context.reference import DAY
@@ -234,6 +235,10 @@ def count(state: State, source: Records, item: np.uint64) -> None:
     clock, now = state.clock[0], source.weighed
     slot, fresh = slot_of(state.rates, mix(mix(source.key, item), TAG_RATE), clock)
     row = state.rates[slot]
+    if fresh:
+        row.hour = row.top = 0.0
+        row.by_hour[:] = 0.0
+        row.once[:] = 0.0
     if fresh or row.since < clock.rates_since:
         row.short = row.taught = row.long = row.nats = 0.0
         row.since = max(now, clock.rates_since)
@@ -246,7 +251,10 @@ def count(state: State, source: Records, item: np.uint64) -> None:
     age = max(SHORT, now - max(clock.rates_since, source.since))
     before = LONG * (1.0 - exp(-age / LONG)) - SHORT * (1.0 - exp(-age / SHORT))  # s, without the last minute
     expected = (max(0.0, row.long - row.taught) + 0.5) * SHORT / before
+    seasons.pass_hours(row, now)
+    expected = max(expected, seasons.usual_count(row, now))
     row.short += 1.0
+    row.top = max(row.top, row.short)
     surprise = surprise_of_count(row.short, expected)
     _contribute(source, row, RATES, surprise)
     if item == TAG_SEVERITY:

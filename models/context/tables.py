@@ -22,6 +22,7 @@ EVIDENCE: Final = 5  # kinds of evidence of a unit, after which stands what its 
 SOURCE_EVIDENCE: Final = 2  # kinds of evidence of a source over a minute, and its highest row, likewise
 MINUTES: Final = 64  # of a source, whose evidence says what is usual
 POOL: Final = 512  # minutes of any source, likewise
+DAY_HOURS, WEEK_HOURS = 24, 168  # seasons; models/context/seasons.py
 RECENT_UNITS: Final = 512  # of a kind, whose evidence says what is usual
 REASONS: Final = 4  # what adds most to a unit's evidence, kept to be told
 GONE: Final = np.uint64(2)  # key of a slot given up; hashes are odd
@@ -52,15 +53,17 @@ TEMPLATE: Final = np.dtype([
     *_SLOT, ("first_seen", "f8"), ("occurrences", "f8"), ("ends", "f8"),
     ("words", "u8", (TEMPLATE_WORDS,)),
 ])  # fmt: skip
-# since: when it was first seen; gaps: sum of those between its events (s); silent: gap at which its silence
-# is told next, 0 while there is none; pause: the longest beyond usual gaps, up to `paused`, usual_pause: the
-# longest but one; renewed: evidence of what was seen in this minute; errors: how surprising those of the last
-# minute are in themselves, erred: the minute of the last one; shown: evidence when it was shown last, in the
-# minute `told`; weighed: up to when evidence has faded; minute: the one that peak is of; counted: the
-# last one that was a unit; held: peaks of the one before, if holds, which the next one has yet to confirm; suspected: since when; recent: the peaks of the
-# last minutes, of `lines` of which the highest row is known
+# since: when it was first seen; last: of its last event, later by as long as nobody spoke since; gaps: sum of
+# those between its events (s); silent: gap at which its silence is told next, 0 while there is none; pause: the
+# longest beyond usual gaps, up to `paused`, usual_pause: the longest but one; renewed: evidence of what was seen
+# in this minute; errors: how surprising those of the last minute are in themselves, erred: the minute of the
+# last one; shown: evidence when it was shown last, in the minute `told`; weighed: up to when evidence has faded;
+# minute: the one that peak is of; counted: the last one that was a unit; held: peaks of the one before, if
+# holds, which the next one has yet to confirm; suspected: since when; recent: the peaks of the last minutes, of
+# `lines` of which the highest row is known; week: longest usual gap by hour of the week, s, and the longest that
+# was seen once, up to the hour week_hour
 SOURCE: Final = np.dtype([
-    *_SLOT, ("previous", "u8"), ("events", "f8"), ("since", "f8"), ("last", "f8"),
+    *_SLOT, ("previous", "u8"), ("events", "f8"), ("since", "f8"), ("last", "f8"), ("spoke", "f8"),
     ("gaps", "f8"), ("longest_gap", "f8"), ("silent", "f8"), ("pause", "f8"), ("usual_pause", "f8"),
     ("paused", "f8"),
     ("evidence", "f8", (SOURCE_EVIDENCE,)), ("renewed", "f8", (SOURCE_EVIDENCE,)), ("errors", "f8"),
@@ -69,12 +72,15 @@ SOURCE: Final = np.dtype([
     ("suspected", "f8"), ("minutes", "i8"), ("lines", "i8"),
     ("recent", "f4", (MINUTES, SOURCE_EVIDENCE + 1)), ("centre", "f8", (SOURCE_EVIDENCE + 1,)),
     ("spread", "f8", (SOURCE_EVIDENCE + 1,)),
+    ("week_hour", "f8"), ("week", "u2", (WEEK_HOURS,)), ("week_once", "u2", (WEEK_HOURS,)),
 ])  # fmt: skip
 # what events of a source are -> how many there were, fading over a minute; how many of those were taught, and
-# of all that were, fading over an hour; and what that adds to the evidence of the source
+# of all that were, fading over an hour; and what that adds to the evidence of the source; top: the highest
+# over a minute in this hour, by_hour: the highest usual one by hour of the day, once: that was seen once
 RATE: Final = np.dtype([
     *_SLOT, ("short", "f8"), ("taught", "f8"), ("long", "f8"), ("time", "f8"), ("since", "f8"),
     ("nats", "f8"),
+    ("hour", "f8"), ("top", "f8"), ("by_hour", "f4", (DAY_HOURS,)), ("once", "f4", (DAY_HOURS,)),
 ])  # fmt: skip
 # something that units of a kind show -> in how many; of templates also how many did by their first end, at
 # which ages; unit: serial number of the last one counted; apart: how many were counted apart, since when, and
