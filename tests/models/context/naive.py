@@ -16,6 +16,7 @@ from math import exp, inf, isnan, log, log1p, nan
 
 from models.context.templates import TemplateMiner
 from schemas.events import Row as Event
+from tests.models.context.naive_seasons import DayHours, WeekHours
 
 CAP, CAP_EVIDENCE = 30.0, 300.0  # no feature, and no evidence, says more than this
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
@@ -147,6 +148,7 @@ class Evidence:
         self.minute = 0.0
         self.added: dict[Hashable, tuple[str, float, float]] = {}  # kind, nats, when
         self.rates: dict[Hashable, Rate] = {}
+        self.seasons: dict[Hashable, DayHours] = {}
         self.peak = dict.fromkeys(KINDS, 0.0)
         self.held: dict[str, float] | None = None  # of the minute before, which the next has yet to confirm
         self.peaks: dict[str, list[float]] = {kind: [] for kind in KINDS}
@@ -235,9 +237,11 @@ class Evidence:
                 self.outdated += 1
                 self.added["outdated", self.outdated] = self.added.pop(item)
             rate = self.rates[item] = Rate(max(self.now, rates_since))
-        expected = rate.expected(self.now, max(rates_since, self.since))
+        season = self.seasons.setdefault(item, DayHours())
+        expected = max(rate.expected(self.now, max(rates_since, self.since)), season.usual(self.now))
         rate.times.append(self.now)
         count = rate.count(self.now)
+        season.see(self.now, count)
         nats = surprise_of_count(count, expected)
         self.added[item] = ("source_rates", nats, self.now)
         if item == "error":
@@ -267,17 +271,21 @@ class Gaps:
     """Between the events of a source: how long they usually are, and how surprising a longer one is."""
 
     def __init__(self, now: float) -> None:
-        self.last = now
+        self.last = self.spoke = now  # last: later by as long as nobody spoke
+        self.week = WeekHours(now)
         self.events = 0
         self.total = self.longest = 0.0
         self.due = 0.0  # the gap at which a silence is told next, once it was told
         self.pauses: list[tuple[float, float]] = []  # when, and how long: those beyond usual gaps
 
     def usual(self, now: float) -> float:
-        """The longest usual gap and a second. Of pauses, known for two days, the longest but one."""
+        """The longest usual gap, of this hour too, and a second.
+
+        Of pauses, which are known for two days, the longest but one.
+        """
         known = sorted(pause for _, pause in self.pauses)
         second = known[-2] if len(known) > 1 and now - self.pauses[-1][0] <= 2 * DAY else 0.0
-        return max(self.longest, second) + 1.0
+        return max(self.longest, second, self.week.usual(now)) + 1.0
 
     def spoken(self, now: float) -> None:
         gap, most = max(0.0, now - self.last), 4.0 * (self.longest + 1.0)
@@ -287,9 +295,10 @@ class Gaps:
             self.pauses.append((now, gap))
         self.longest = max(min(gap, most) if self.due else gap, 0.9995 * self.longest)
         self.total += gap
+        self.week.spoken(self.spoke, now, gap, bool(self.due))
         self.due = 0.0
         self.events += 1
-        self.last = max(now, self.last)
+        self.last = self.spoke = max(now, self.last)
 
     def next_at(self, now: float) -> float:
         if self.events < 50:

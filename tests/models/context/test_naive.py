@@ -227,3 +227,22 @@ def test_long_streams_on_which_every_feature_speaks(seed: int) -> None:
     assert triggers.count("silence") >= 10
     spoke = dict(zip(NAMES, (dense(rows) > 0.01).sum(0).tolist(), strict=True))
     assert min(spoke.values()) >= 10, spoke
+
+
+def test_seasons() -> None:
+    """Jobs and silences that come again at their hours, over three weeks, and one that does not."""
+    rng = random.Random(5)
+    events: list[Event] = []
+    for day in range(22):
+        hours = (2, 14) if day == 21 else (2,) if day % 7 == 6 or day < 5 else ()
+        for hour in hours:
+            start = START + day * 86_400.0 + hour * 3600.0 + rng.uniform(0.0, 1200.0)
+            at = [(start + 12.0 * i, "other", "here") for i in range(150)]
+            at += [(start + 9.0 * i, "api", "all is well") for i in range(30)]
+            at += [(start + 200.0 + rng.expovariate(0.1), "api", f"chunk {i} copied") for i in range(30)]
+            at += [(start + 1790.0, "api", "all is well")]
+            events += [(time, 9, source, "", text, None, 0, 0) for time, source, text in sorted(at)]
+    rows = assert_equal(events, timeout=40.0, batch=77)
+    silent = [(row.time - START) // 86_400.0 for row in rows if row.trigger == "silence"]
+    assert {0.0, 1.0} <= set(silent)
+    assert max(row.x.get("source_rates", 0.0) for row in rows) > 5.0
