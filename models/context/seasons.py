@@ -64,17 +64,17 @@ def learn_gap(source: Records, now: float, told: bool) -> None:
 
     While nobody spoke it was no longer silent than before: its gap is less than the time that passed.
     """
-    spoke, hour = source.spoke // HOUR, now // HOUR
-    if hour > source.week_hour:  # it is a week since these hours were there
-        for at in range(max(source.week_hour, hour - WEEK_HOURS) + 1, hour + 1):
-            i = int(at) % WEEK_HOURS
+    spoke, hour, reached = int(source.spoke // HOUR), int(now // HOUR), int(source.week_hour)
+    if hour > reached:  # it is a week since these hours were there
+        for at in range(max(reached, hour - WEEK_HOURS) + 1, hour + 1):
+            i = at % WEEK_HOURS
             source.week[i] = int(source.week[i] * GAP_KEPT)
             source.week_once[i] = int(source.week_once[i] * GAP_KEPT)
         source.week_hour = hour
     if now - source.last < LEAST_GAP:
         return
     for at in range(max(spoke, hour - WEEK_HOURS + 1), hour + 1):
-        i = int(at) % WEEK_HOURS
+        i = at % WEEK_HOURS
         gap = int(min(MOST_GAP, now - source.last, (at + 1.0) * HOUR - source.spoke))
         usual = min(gap, int(source.week_once[i])) if told else gap
         source.week[i] = max(int(source.week[i]), usual)
