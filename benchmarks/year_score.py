@@ -48,9 +48,8 @@ class Record:
 
 
 def record_of(alert: Alert) -> Record:
-    """The one place that knows how an alert says which incident it is of, and whether it is a page."""
-    over = alert.status == "resolved"
-    return Record(alert.time, alert.fingerprint, not over and alert.count == 1, over, alert)
+    """What an alert says of its incident."""
+    return Record(alert.time, alert.incident, alert.page, alert.status == "resolved", alert)
 
 
 @dataclass(slots=True)

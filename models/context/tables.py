@@ -53,15 +53,15 @@ TEMPLATE: Final = np.dtype([
     *_SLOT, ("first_seen", "f8"), ("occurrences", "f8"), ("ends", "f8"),
     ("words", "u8", (TEMPLATE_WORDS,)),
 ])  # fmt: skip
-# since: when it was first seen; last: of its last event, later by as long as nobody spoke since; gaps: sum of
-# those between its events (s); silent: gap at which its silence is told next, 0 while there is none; pause: the
-# longest beyond usual gaps, up to `paused`, usual_pause: the longest but one; renewed: evidence of what was seen
-# in this minute; errors: how surprising those of the last minute are in themselves, erred: the minute of the
-# last one; shown: evidence when it was shown last, in the minute `told`; weighed: up to when evidence has faded;
-# minute: the one that peak is of; counted: the last one that was a unit; held: peaks of the one before, if
-# holds, which the next one has yet to confirm; suspected: since when; recent: the peaks of the last minutes, of
-# `lines` of which the highest row is known; week: longest usual gap by hour of the week, s, and the longest that
-# was seen once, up to the hour week_hour
+# since: when it was first seen; last: of its last event, later by as long as nobody spoke since; gaps: sum
+# of those between its events (s); silent: gap at which its silence is told next, 0 while there is none;
+# pause: the longest beyond usual gaps, up to `paused`, usual_pause: the longest but one; renewed: evidence
+# of what was seen in this minute; errors: how surprising those of the last minute are in themselves, erred:
+# the minute of the last one; shown: evidence when it was shown last, in the minute `told`; weighed: up to
+# when evidence has faded; minute: the one that peak is of; counted: the last one that was a unit; held:
+# peaks of the one before, if holds, which the next one has yet to confirm; suspected: since when; recent:
+# the peaks of the last minutes, of `lines` of which the highest row is known; week: longest usual gap by
+# hour of the week, s, and the longest that was seen once, up to the hour week_hour
 SOURCE: Final = np.dtype([
     *_SLOT, ("previous", "u8"), ("events", "f8"), ("since", "f8"), ("last", "f8"), ("spoke", "f8"),
     ("gaps", "f8"), ("longest_gap", "f8"), ("silent", "f8"), ("pause", "f8"), ("usual_pause", "f8"),
@@ -125,8 +125,8 @@ NODE: Final = np.dtype([
     ("item", "u8"), ("unit", "i4"), ("in_bucket", "i4"), ("in_unit", "i4"), ("times", "i4"), ("learnt", "i4"),
     ("ages", "f4", (DUE_TIMES,)),
 ])  # fmt: skip
-# recent: units that began, seconds that passed and events that came, fading over a week; pool: the peaks of the
-# last minutes of all sources, `pooled` of them so far, with what they say is usual
+# recent: units that began, seconds that passed and events that came, fading over a week; pool: the peaks of
+# the last minutes of all sources, `pooled` of them so far, with what they say is usual
 CLOCK: Final = np.dtype([
     ("watermark", "f8"), ("start", "f8"), ("rates_since", "f8"), ("doubted", "i8"), ("accesses", "i8"),
     ("tick", "f8"), ("silence_due", "f8"), ("units", "i8"), ("free_node", "i8"), ("next_node", "i8"),

@@ -13,12 +13,15 @@ DEPLOYED = START + 33 * DAY + 12 * HOUR
 
 def alert(
     time: float, source: str = "cart", *, entity: str = "", status: str = "firing", count: int = 1,
-    template: str = "t", kind: Kind = "level", name: str = "a",
+    template: str = "t", kind: Kind = "level", name: str = "a", page: bool | None = None,
 ) -> Alert:  # fmt: skip
+    """A record of the incident of a name in a source; the first one is a page, where nothing else is said."""
+    incident = fingerprint(source, kind, name) * 2
     return Alert(
-        id="0" * 32, fingerprint=fingerprint(source, kind, name), status=status,  # type: ignore[arg-type]  # is one
+        id="0" * 32, fingerprint=incident[:16], incident=incident,
+        page=status == "firing" and count == 1 if page is None else page, status=status,  # type: ignore[arg-type]  # is one
         time=time, first_seen=time, last_seen=time, count=count, source=source, entity=entity, kind=kind,
-        template=template, template_id="0" * 16, example="e", p_value=0.001,
+        template=template, template_id="0" * 16, example="e", p_value=0.001, p_limit=0.001,
         scores=Scores(prefilter=0.1, twin=0.1, hybrid=0.001), bundle="ab", topic="year", partition=0,
         offset=0,
     )  # fmt: skip
@@ -53,9 +56,9 @@ def test_a_page_is_true_where_time_and_service_or_entity_are_those_of_a_fault(sc
     assert figures["pages_a_week"] == pytest.approx(7 / 9)
 
 
-def test_only_the_first_record_of_an_incident_is_a_page(score: Score) -> None:
+def test_records_that_ask_for_nobody_are_no_pages(score: Score) -> None:
     score.add(alert(FAULT + 10.0))
-    score.add(alert(FAULT + 20.0, count=2))
+    score.add(alert(FAULT + 20.0, count=2, page=False))
     score.add(alert(FAULT + 700.0, status="resolved", count=2))
     figures = score.figures()
     assert (figures["records"], figures["true_pages"], figures["resolved_after_p50"]) == (3, 1, 100.0)
