@@ -12,7 +12,7 @@ from schemas.events import EventBatch
 
 def warm_up() -> None:
     """Run one event through the compiled loops; numba keeps the machine code beside the sources."""
-    event = (0.0, 9, "source", "entity", "message 1", {"n": 1.0}, 0, 0)
+    event = (0.0, 9, "source", "entity", "message 1", {"n": 1.0}, 0, 0, "")
     Context(TemplateMiner(), 60.0).update(EventBatch.of([event]))
     spec, head = CircuitSpec(1, 1), DensityMatrices()
     circuit, is_open = CompiledCircuit(spec, initial_weights(spec, 0)), np.ones((1, 1), bool)

@@ -11,6 +11,7 @@ __all__ = [
     "MAX_NAME_CHARS",
     "MAX_NUMBERS",
     "MAX_SOURCE_CHARS",
+    "MAX_TEMPLATE_CHARS",
     "SEVERITY_TEXT",
     "UNKNOWN_SOURCE",
     "EventBatch",
@@ -25,11 +26,12 @@ MAX_SOURCE_CHARS = 256
 MAX_ENTITY_CHARS = 256
 MAX_NUMBERS = 16
 MAX_NAME_CHARS = 128
+MAX_TEMPLATE_CHARS = 4_096
 
 UNKNOWN_SOURCE = "unknown"
 
-Row = tuple[float, int, str, str, str, dict[str, float] | None, int, int]
-"""One event: time, severity, source, entity, message, numbers, offset, record, as in `EventBatch`."""
+Row = tuple[float, int, str, str, str, dict[str, float] | None, int, int, str]
+"""One event: the columns of `EventBatch` in their order."""
 
 
 @dataclass(slots=True)
@@ -55,6 +57,8 @@ class EventBatch:
     """Offset of the record in its Kafka partition, or line number in a file."""
     record: list[int] = field(default_factory=list)
     """Index of the event inside its record; above 0 only where one record holds many events."""
+    template: list[str] = field(default_factory=list)
+    """Template of the message that came with it, at most 4,096 characters; ``""`` where none did."""
 
     def __len__(self) -> int:
         return len(self.time)

@@ -170,7 +170,7 @@ class Context:
     def _columns(self, events: EventBatch) -> kernel.Input:
         if self.miner.is_full:
             self.miner.forget(self._templates_in_use())
-        template, shapes = self.miner.mine(events.message)
+        template, shapes = self.miner.mine(events.message, events.template)
         entity, names = self._entities(events.entity)
         rows, keys, numbers = attributes(events.numbers)
         return kernel.Input(

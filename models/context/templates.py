@@ -2,8 +2,10 @@
 
 A token (a run of bytes without separators) that holds a digit is a parameter, `<*>`; parameters listed side
 by side count as one. What tokens alone cannot tell (`user alice`, `user bob`) the bundle's merges do:
-positions that training found to vary. Drain (He et al., ICWS 2017) is the usual miner, but its templates
-depend on what came before, so two workers would name one message differently; see docs/decisions.md.
+positions that training found to vary. An event that came with a template has that one.
+
+Drain (He et al., ICWS 2017) is the usual miner, but its templates depend on what came before, so two workers
+would name one message differently; see docs/decisions.md.
 """
 
 import re
@@ -207,12 +209,18 @@ class TemplateMiner:
         self._ids: dict[int, int] = {}
         self._texts: dict[int, str] = {}
 
-    def mine(self, messages: Sequence[str]) -> tuple[NDArray[np.uint64], Shapes]:
-        """Template ids (n,) of n messages, and the shapes they were found by."""
+    def mine(self, messages: Sequence[str], given: Sequence[str] = ()) -> tuple[NDArray[np.uint64], Shapes]:
+        """Template ids (n,) of n messages, and the shapes they were found by.
+
+        given: templates that came with the messages, "" where none did; their words stand for those of the
+        message, whose parameters nobody can tell from its words then.
+        """
         shapes = scan(messages)
         keys = shapes.shape.tolist()
         if self.is_full:
             self.forget(())
+        if any(given):
+            self._take(given, keys, shapes)
         for row, key in enumerate(keys):
             if key not in self._ids:
                 self._learn(key, messages[row])
@@ -236,6 +244,18 @@ class TemplateMiner:
     def text(self, identity: int) -> str:
         """Text of a template this miner has named, empty when it was forgotten."""
         return self._texts.get(identity, "")
+
+    def _take(self, given: Sequence[str], keys: list[int], shapes: Shapes) -> None:
+        """Name messages by the templates that came with them; each counts as a known shape."""
+        ids = {text: template_id(text) for text in dict.fromkeys(given) if text}
+        words = dict(zip(ids, scan(list(ids)).words, strict=True))
+        for text, identity in ids.items():
+            self._ids[identity] = identity
+            self._texts[identity] = text[:TEXT_CHARS]
+        for row, text in enumerate(given):
+            if text:
+                keys[row] = ids[text]
+                shapes.words[row] = words[text]
 
     def _learn(self, shape: int, message: str) -> None:
         text = apply_merges(mask(message), self.merges)

@@ -53,6 +53,7 @@ class _Event:
     severity: int | None = None
     message: str | None = None
     numbers: Mapping[str, float] | None = None
+    same_template: bool = True  # whether a template that came with the event still stands for it
 
 
 class _Injector:
@@ -158,6 +159,7 @@ def _rename(to: _Injector, row: int, bag: int) -> bool:
         return False
     changed = to.event(row, bag)
     changed.message = message.replace(to.random.choice(words), to.words().split()[0], 1)
+    changed.same_template = False
     to.changed[row] = [changed]
     return True
 
@@ -165,6 +167,7 @@ def _rename(to: _Injector, row: int, bag: int) -> bool:
 def _novel(to: _Injector, row: int, bag: int) -> bool:
     new = to.event(row, bag)
     new.message = to.words()
+    new.same_template = False
     new.severity = to.random.choice((to.events.severity[row], 13, 17, 17))
     to.changed[row] = [to.event(row), new]
     return True
@@ -259,4 +262,5 @@ def _assemble(to: _Injector) -> None:
         out.numbers.append(events.numbers[row] if item.numbers is None else dict(item.numbers))
         out.offset.append(events.offset[row])
         out.record.append(events.record[row])
+        out.template.append(events.template[row] if item.same_template else "")
         to.faulty.bag.append(item.bag)

@@ -33,7 +33,7 @@ def learnt(events: EventBatch, of_entity: NDArray[np.bool_], miner: TemplateMine
     """
     counts: Counter[int] = Counter()
     for part in chunks(events):
-        counts.update(miner.mine(part.message)[0].tolist())
+        counts.update(miner.mine(part.message, part.template)[0].tolist())
     begun: dict[str, float] = {}
     ended: dict[str, float] = {}
     for entity, time in zip(events.entity, events.time, strict=True):

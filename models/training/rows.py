@@ -86,7 +86,8 @@ def build(
     fill_times(events)
     if min(events.time) == max(events.time):
         raise ValueError("all events are of one moment, and what is usual is learnt over time; check --line")
-    merges = find_merges({mask(message) for message in events.message})
+    own = (message for message, given in zip(events.message, events.template, strict=True) if not given)
+    merges = find_merges({mask(message) for message in own})
     timeout = entity_timeout(events)
 
     faulty = [] if labels is None else [entity for entity, verdict in labels.entities.items() if verdict]

@@ -43,6 +43,8 @@ class Event(NamedTuple):
     """Values of which the numbers are kept."""
     inner: Row | None = None
     """The event that stands inside the message, where an application's line is carried by a collector."""
+    template: str = ""
+    """The template of the message that came with it."""
 
 
 class Tools:
@@ -97,6 +99,7 @@ class Tools:
             numbers,
             0,
             0,
+            "",
         )
 
 
@@ -182,12 +185,13 @@ class FamilyFormat:
         if event is None:
             return None
         if not isinstance(event, Event):
-            time, severity, source, entity, message, numbers = event[:6]
-            return believable(time, record_time), severity, source, entity, message, numbers, offset, index
+            time, severity, source, entity, message, numbers, _, _, template = event
+            time = believable(time, record_time)
+            return time, severity, source, entity, message, numbers, offset, index, template
         inner = event.inner
         message = event.message if inner is None else inner[4]
         message = message[:MAX_MESSAGE_CHARS] or compact(record, _TOO_DEEP)
-        time, severity, numbers = event.time, event.severity, None
+        time, severity, numbers, template = event.time, event.severity, None, event.template
         if inner is not None:
             limit = LATEST if record_time is None else record_time + FUTURE_TOLERANCE
             time = inner[0] if EARLIEST <= inner[0] <= limit else time
@@ -195,10 +199,12 @@ class FamilyFormat:
             if inner[1] and (not severity or message != event.message):
                 severity = inner[1]
             numbers = inner[5]
+            template = inner[8] or template
         if numbers is None and event.numbers:
             numbers = numeric(event.numbers, self._entity_fields[0] if self._entity_fields else None)
         source, entity = self._source(record, event), self._entity(record, event, message)
-        return believable(time, record_time), severity, source, entity, message, numbers, offset, index
+        time = believable(time, record_time)
+        return time, severity, source, entity, message, numbers, offset, index, template
 
     def _source(self, record: dict[str, Any], event: Event) -> str:
         inner = event.inner[2] if event.inner is not None and event.inner[2] != UNKNOWN_SOURCE else ""
@@ -222,4 +228,4 @@ class FamilyFormat:
 def of_row(row: Row, source: str = "", inner: Row | None = None) -> Event:
     """What an object with the usual names says, with a better source and what is inside its message."""
     own = source or (row[2] if row[2] != UNKNOWN_SOURCE else "")
-    return Event(row[4], row[0], row[1], own, row[3], row[5], inner)
+    return Event(row[4], row[0], row[1], own, row[3], row[5], inner, row[8])

@@ -9,10 +9,30 @@ from typing import Any
 
 import orjson
 
-from schemas.events import MAX_ENTITY_CHARS, MAX_MESSAGE_CHARS, MAX_NAME_CHARS, MAX_NUMBERS
+from schemas.events import (
+    MAX_ENTITY_CHARS,
+    MAX_MESSAGE_CHARS,
+    MAX_NAME_CHARS,
+    MAX_NUMBERS,
+    MAX_TEMPLATE_CHARS,
+)
 from schemas.formats.headers import SYSLOG_SEVERITY
 
-__all__ = ["at", "compact", "entity_text", "first_text", "numeric", "syslog_severity", "text", "whole"]
+__all__ = [
+    "TEMPLATE",
+    "at",
+    "compact",
+    "entity_text",
+    "first_text",
+    "numeric",
+    "syslog_severity",
+    "template_text",
+    "text",
+    "whole",
+]
+
+TEMPLATE = "log.record.template"
+"""Attribute in which OpenTelemetry's processors write the template that they found."""
 
 _MOST_DIGITS = 18
 
@@ -31,6 +51,11 @@ def entity_text(value: object) -> str:
     if isinstance(value, int | float):
         return str(value)
     return ""
+
+
+def template_text(value: object) -> str:
+    """A template that came with an event, at most 4,096 characters; ``""`` for what is no text."""
+    return value[:MAX_TEMPLATE_CHARS] if isinstance(value, str) else ""
 
 
 def at(record: Any, *path: str) -> Any:

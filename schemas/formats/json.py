@@ -22,7 +22,7 @@ from schemas.events import (
 )
 from schemas.formats.crash import crash_severity
 from schemas.formats.errors import DecodeError
-from schemas.formats.fields import compact, entity_text
+from schemas.formats.fields import TEMPLATE, compact, entity_text, template_text
 from schemas.timestamps import EARLIEST, FUTURE_TOLERANCE, LATEST, TimestampReader, believable
 
 __all__ = ["ENTITY_FIELDS", "MAX_EVENTS", "JsonFormat", "load", "objects"]
@@ -52,6 +52,7 @@ ENTITY_FIELDS = (
     *("req_id", "correlation_id", "correlationId", "http.request.id"),
     *("record.extra.trace_id", "record.extra.request_id"),
 )
+_TEMPLATE_PATHS = ((TEMPLATE,), ("attributes", TEMPLATE))
 _OTEL_NUMBERS = frozenset(("severity_number", "severityNumber"))
 # Objects under these names hold other fields (Elastic Common Schema), and are not themselves a message.
 _CONTAINERS = frozenset(("log", "event"))
@@ -124,6 +125,7 @@ class _Layout:
     sources: tuple[Path, ...]
     entities: tuple[Path, ...]
     messages: tuple[Path, ...]
+    templates: tuple[Path, ...]
     known: frozenset[str]
 
 
@@ -213,7 +215,8 @@ class JsonFormat:
                     numbers = {name: float(value)}
                 elif len(numbers) < MAX_NUMBERS:
                     numbers[name] = float(value)
-        return time, severity, source, entity, message, numbers, offset, index
+        template = _template(record, layout) if layout.templates else ""
+        return time, severity, source, entity, message, numbers, offset, index, template
 
     def _learn(self, record: dict[str, Any]) -> _Layout:
         keys = tuple(record)
@@ -222,7 +225,9 @@ class JsonFormat:
         sources = tuple(_paths(self._source_fields, record))
         entities = tuple(_paths(self._entity_fields, record))
         messages = tuple(_paths(MESSAGE_FIELDS, record))
-        known = frozenset(p[0] for p in (*times, *severities, *sources, *entities) if len(p) == 1)
+        templates = tuple(path for path in _TEMPLATE_PATHS if path[0] in record)
+        single = (*times, *severities, *sources, *entities, *templates)
+        known = frozenset(path[0] for path in single if len(path) == 1)
         used = known | {p[0] for p in messages}
         layout = _Layout(
             time=_first(times),
@@ -236,6 +241,7 @@ class JsonFormat:
             sources=sources,
             entities=entities,
             messages=messages,
+            templates=templates,
             known=known,
         )
         if sum(map(len, keys)) <= _MAX_LAYOUT_CHARS:
@@ -322,6 +328,11 @@ def _severity(record: dict[str, Any], layout: _Layout) -> int:
         if number:
             return number
     return 0
+
+
+def _template(record: dict[str, Any], layout: _Layout) -> str:
+    found = (template_text(value) for value in _values(record, layout.templates))
+    return next(filter(None, found), "")
 
 
 def _message(record: dict[str, Any], layout: _Layout, raw: bytes) -> str:

@@ -150,7 +150,7 @@ class LineReader:
             return None
         if len(rows) != 1:
             return None
-        own_time, own_severity, own_source, own_entity, own_message, numbers, _, _ = rows[0]
+        own_time, own_severity, own_source, own_entity, own_message, numbers, *_ = rows[0]
         if own_source == UNKNOWN_SOURCE and source:
             own_source = source
         return own_time, own_severity or severity, own_source, own_entity or entity, own_message, numbers

@@ -12,7 +12,7 @@ from typing import Any
 
 from schemas.events import MAX_MESSAGE_CHARS, MAX_SOURCE_CHARS, UNKNOWN_SOURCE, Row, severity_number
 from schemas.formats.errors import DecodeError
-from schemas.formats.fields import compact, entity_text, numeric
+from schemas.formats.fields import TEMPLATE, compact, entity_text, numeric, template_text
 from schemas.formats.json import ENTITY_FIELDS
 from schemas.timestamps import believable
 
@@ -75,7 +75,8 @@ class OtlpRows:
                 time, severity = _time(fields, record_time), _severity(fields)
                 entity = self._entity(fields, attributes, resource, message)
                 numbers = numeric(attributes, self._entity_field)
-                found.append((time, severity, source, entity, message, numbers, offset, index))
+                template = template_text(attributes[TEMPLATE]) if TEMPLATE in attributes else ""
+                found.append((time, severity, source, entity, message, numbers, offset, index, template))
         if not found:
             raise DecodeError("no events: no usable log record in the request")
         rows += found

@@ -192,7 +192,8 @@ class TextFormat:
             entity = self._find_entity(message)
             if not entity and not line.endswith(message):  # the message was made of other words of the line
                 entity = self._find_entity(line)
-        rows.append((believable(time, record_time), severity, source, entity, message, numbers, offset, 0))
+        time = believable(time, record_time)
+        rows.append((time, severity, source, entity, message, numbers, offset, 0, ""))
 
     def _by_form(self, line: str) -> Header:
         """What a line says by the operator's pattern."""

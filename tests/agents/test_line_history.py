@@ -13,7 +13,7 @@ from schemas.events import EventBatch, Row
 def batch(*lines: tuple[int, str, str], record: int = 0) -> EventBatch:
     """Events by offset, source and entity."""
     rows: list[Row] = [
-        (1e9 + offset, 17, source, entity, f"line {offset}", None, offset, record)
+        (1e9 + offset, 17, source, entity, f"line {offset}", None, offset, record, "")
         for offset, source, entity in lines
     ]
     return EventBatch.of(rows)
@@ -62,7 +62,7 @@ def test_the_longest_quiet_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_messages_are_cut_and_long_names_found_by_their_short_form() -> None:
     history, name = LineHistory(), "é" * 100
-    history.add(EventBatch.of([(math.nan, 0, "s", name, "m" * 5000, None, 7, 0)]))
+    history.add(EventBatch.of([(math.nan, 0, "s", name, "m" * 5000, None, 7, 0, "")]))
     short = short_name(name).decode("utf-8", "replace")
     assert short != name
     (line,) = history.of("s", short)

@@ -32,7 +32,7 @@ def event(
     severity: int = 9,
     numbers: dict[str, float] | None = None,
 ) -> Row:
-    return (time, severity, source, entity, message, numbers, 0, 0)
+    return (time, severity, source, entity, message, numbers, 0, 0, "")
 
 
 def fresh(timeout: float = 60.0) -> Context:
@@ -72,6 +72,7 @@ events = st.lists(
         numbers,
         st.just(0),
         st.just(0),
+        st.sampled_from(["", "", "open <*>", "user {name} came in"]),
     ),
     min_size=1,
     max_size=60,

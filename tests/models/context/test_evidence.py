@@ -24,7 +24,7 @@ LATER = START + 10_000.0
 
 
 def event(time: float, message: str, entity: str = "") -> Row:
-    return (time, 9, "s", entity, message, None, 0, 0)
+    return (time, 9, "s", entity, message, None, 0, 0, "")
 
 
 def request(name: str, start: float, *steps: str) -> list[Row]:

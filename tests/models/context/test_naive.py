@@ -118,7 +118,7 @@ def streams(draw: st.DrawFn) -> list[Event]:
             message = stretch["message"].format(word=word, **varied)
             numbers = {name: rng.gauss(10.0, 20.0) for name in stretch["attributes"]} or None
             entity = stretch["entity"].format(**varied)
-            events.append((time, stretch["severity"], stretch["source"], entity, message, numbers, 0, 0))
+            events.append((time, stretch["severity"], stretch["source"], entity, message, numbers, 0, 0, ""))
     return events
 
 

@@ -102,7 +102,7 @@ def stream(habits: Habits, start: float, prefix: str) -> list[Event]:
     events: list[Event] = []
     for at, _, message, entity in sorted(happens):
         stamp = at - rng.uniform(0.0, 2.0 * habits.timeout) if rng.random() < habits.late else at
-        events.append((stamp, 9, "s", entity, message, None, 0, 0))
+        events.append((stamp, 9, "s", entity, message, None, 0, 0, ""))
     return events
 
 

@@ -17,7 +17,7 @@ def normal(n: int = 3000) -> EventBatch:
             step
         ]
         numbers = {"ms": 5.0} if step == 1 else None
-        rows.append((START + i, 9, ("api", "db")[step % 2], f"r{i // 6}", message, numbers, i, 0))
+        rows.append((START + i, 9, ("api", "db")[step % 2], f"r{i // 6}", message, numbers, i, 0, ""))
     return EventBatch.of(rows)
 
 

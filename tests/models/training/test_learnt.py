@@ -10,7 +10,7 @@ from schemas.events import EventBatch
 def batch(rows: list[tuple[float, int, str, str, str]]) -> EventBatch:
     time, severity, source, entity, message = map(list, zip(*rows, strict=True))
     n = len(rows)
-    return EventBatch(time, severity, source, entity, message, [None] * n, [*range(n)], [0] * n)  # type: ignore[arg-type]  # columns of the rows
+    return EventBatch(time, severity, source, entity, message, [None] * n, [*range(n)], [0] * n, [""] * n)  # type: ignore[arg-type]  # columns of the rows
 
 
 def test_figures_are_those_of_the_events() -> None:

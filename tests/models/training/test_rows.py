@@ -34,7 +34,7 @@ START = 1.7e9
 def spoken(times: list[float], entity: str = "") -> EventBatch:
     """An event of one source at each of the times."""
     return EventBatch.of(
-        [(time, 9, "s", entity, f"step {i} of {i % 7}", None, i, 0) for i, time in enumerate(times)]
+        [(time, 9, "s", entity, f"step {i} of {i % 7}", None, i, 0, "") for i, time in enumerate(times)]
     )
 
 
@@ -82,7 +82,7 @@ def test_few_pauses_say_nothing() -> None:
 
 
 def test_pauses_are_those_of_each_entity() -> None:
-    rows = [(START + i, 9, "s", f"e{i % 50}", "m", None, i, 0) for i in range(300)]
+    rows = [(START + i, 9, "s", f"e{i % 50}", "m", None, i, 0, "") for i in range(300)]
     assert entity_timeout(EventBatch.of(rows)) == 120.0  # 50 s each: within 25 s to 100 s, of 30 and 60
 
 
@@ -306,7 +306,10 @@ def test_five_hundred_events_are_enough_and_one_less_is_not() -> None:
 def test_long_input_keeps_the_name_of_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names of several batches: the labels of a later one find their rows."""
     events = EventBatch.of(
-        [(START + i, 9, "s", f"e{(i >= 5500) + (i >= 7000)}", f"step {i}", None, i, 0) for i in range(12_000)]
+        [
+            (START + i, 9, "s", f"e{(i >= 5500) + (i >= 7000)}", f"step {i}", None, i, 0, "")
+            for i in range(12_000)
+        ]
     )
     labels = Labels({"e0": False, "e1": True, "e2": False})
     done: list[int] = []

@@ -73,7 +73,7 @@ def test_logs_of_sources_alone_give_a_bundle() -> None:
     words = [f"w{a}{b}" for a in "abcdefgh" for b in "klmnopqr"]
     messages = [f"{rng.choice(words)} {rng.choice(words)}" for _ in range(3000)]
     events = EventBatch.of(
-        [(1.7e9 + 0.2 * i, 9, f"s{i % 3}", "", message, None, 0, 0) for i, message in enumerate(messages)]
+        [(1.7e9 + 0.2 * i, 9, f"s{i % 3}", "", message, None, 0, 0, "") for i, message in enumerate(messages)]
     )
     options = TrainingOptions(wires=3, steps=20)
     rows = build(events, None, ReadOptions(), options, lambda *_: None)

@@ -152,7 +152,7 @@ def rows(found: Decoded) -> list[tuple[object, ...]]:
     """Events as rows, in the order of EventBatch's columns."""
     events = found.events
     columns = (events.time, events.severity, events.source, events.entity, events.message, events.numbers)
-    return list(zip(*columns, events.offset, events.record, strict=True))
+    return list(zip(*columns, events.offset, events.record, events.template, strict=True))
 
 
 @pytest.mark.parametrize("writer", WRITERS, ids=str)
@@ -162,8 +162,8 @@ def test_the_same_record_is_the_same_event(writer: Writer) -> None:
     found = decoded(TopicDecoder(writer.options), values, first=7)
     assert found.failures == []
     assert rows(found) == [
-        (TIME, 17, "api", "r1", "payment of 3 EUR refused", None, 7, 0),
-        (TIME + 1, 9, "db", "r2", "index é rebuilt", None, 8, 0),
+        (TIME, 17, "api", "r1", "payment of 3 EUR refused", None, 7, 0, ""),
+        (TIME + 1, 9, "db", "r2", "index é rebuilt", None, 8, 0, ""),
     ]
 
 
