@@ -30,7 +30,7 @@ from schemas.salient import SalientEvent
 __all__ = ["ExplainError", "Explained", "Found", "NotFoundError", "Wanted", "find", "judge"]
 
 SAME: Final = 1e-6  # relative difference of p-values: another processor may round otherwise
-_READING: Final = "--format, --line, --entity-field, --entity-pattern, --source-field"
+_READING: Final = "--format, --line, --entity-field, --entity-pattern, --source-field, --time-field"
 
 
 class ExplainError(Exception):

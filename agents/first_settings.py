@@ -34,6 +34,7 @@ def proposed(found: Inspection, reading: ReadOptions) -> dict[str, tuple[str, st
         "line": "As it was given.",
         "entity_field": found.entity.sentence() if found.entity else "As it was given.",
         "source_field": "No field of a usual name says who speaks.",
+        "time_field": "As it was given.",
     }
     why["entity_pattern"] = why["entity_field"]
     chosen = {name: getattr(reading, name) for name in why}

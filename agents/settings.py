@@ -65,6 +65,7 @@ class ReadSettings(BaseModel):
     entity_field: str | None = None
     entity_pattern: str | None = None
     source_field: str | None = None
+    time_field: str | None = None
     max_record_bytes: int | None = Field(default=None, ge=1)
 
 
@@ -113,12 +114,13 @@ class Settings(BaseSettings):
         default=None, description="Regular expression (RE2) that finds the entity in the message."
     )
     source_field: str | None = Field(default=None, description="JSON field that holds the source.")
+    time_field: str | None = Field(default=None, description="JSON field that holds the time of the event.")
     max_record_bytes: int = Field(
         default=16 * 1024 * 1024, ge=1, description="Records larger than this go to the dead-letter topic."
     )
     read: dict[str, ReadSettings] = Field(
         default_factory=dict,
-        description="The six settings above for one topic, as table `[read.TOPIC]`.",
+        description="The seven settings above for one topic, as table `[read.TOPIC]`.",
     )
     schema_registry: str | None = Field(
         default=None,

@@ -8,7 +8,7 @@ from typing import Final
 from agents.entities import SAMPLE, find_entity
 from agents.inputs.inputs import InputError, Inputs
 from agents.inputs.merge import in_order
-from agents.inputs.tally import LINE, Tallies
+from agents.inputs.tally import Tallies
 from agents.outputs import folder_for
 from agents.partitions import PartitionStates
 from agents.records import RecordBatch
@@ -106,7 +106,7 @@ def read_events(
     if tallies.no_time():
         raise InputError(
             f"no time was found in any of {len(columns):,} events, and what is usual is learnt over time; "
-            f"--line says where it stands, e.g. {LINE}"
+            f"{tallies.where_time_stands()}"
         )
     if text := tallies.no_entity():
         raise InputError(f"no event has an entity: {text}")

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from agents.cli.first_look import command
-from agents.inputs.tally import LINE
+from agents.inputs.tally import LINE, TIME
 from agents.inspection import Inspection
 from agents.origins import COLUMNS, Sample, content, is_binary
 from agents.printable import printable
@@ -106,6 +106,8 @@ def _next(found: Inspection, inputs: tuple[str, ...], reading: ReadOptions) -> s
         return command("train", inputs, reading, "--out", "my-bundle")
     if {each.format for each in found.found} & {"text", "unknown"}:
         return command("inspect", inputs, reading) + ("" if reading.line else f" --line {LINE}")
+    if not reading.time_field:
+        return command("inspect", inputs, reading) + f" {TIME} FIELD"
     return command("replay", inputs, reading)
 
 

@@ -85,6 +85,7 @@ def reading(command: Command) -> Command:
             "--entity-pattern", help="Regular expression (RE2) that finds the entity in the message."
         ),
         click.option("--source-field", help="JSON field that holds the source."),
+        click.option("--time-field", help="JSON field that holds the time of the event."),
         click.option(
             "--schema-registry",
             metavar="URL",

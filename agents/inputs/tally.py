@@ -12,10 +12,15 @@ from schemas.formats.detection import Decoded, TopicDecoder
 from schemas.formats.errors import DecodeError
 from schemas.formats.json import load
 from schemas.formats.options import Format, ReadOptions
+from schemas.formats.syslog import is_without_level
 from schemas.missing import Missing
 
 SHOWN: Final = 3  # reasons, and inputs, that a sentence names
 ENOUGH: Final = 100  # events of an input that tell what the others will be without
+TIME: Final = "--time-field"
+SYSLOG: Final = (
+    "lines of syslog without a priority have none: let the daemon write it, docs/inputs.md, or go without"
+)
 LINE: Final = "'<date> <time> <level> <logger>: <message>'"
 _REASON_CHARS: Final = 160
 _EXAMPLE_BYTES: Final = 1 << 16
@@ -59,6 +64,18 @@ class Tally:
         )
         return tuple(text for count, text in found if none.events == count > 0)
 
+    def advice(self) -> str:
+        """How it can be read with what it lacks."""
+        none = self.missing
+        no_time, no_source = none.time == none.events, none.source == none.events
+        if self.format not in ("auto", "text"):
+            fields = [name for name, lacks in ((TIME, no_time), ("--source-field", no_source)) if lacks]
+            named = f"{' and '.join(fields)} {'names its field' if len(fields) == 1 else 'name their fields'}"
+            return named if fields else "a level is read from fields of the usual names, docs/inputs.md"
+        if not no_time and is_without_level(self.example.decode("utf-8", "replace")):
+            return SYSLOG
+        return f"--line says where they stand, e.g. {LINE}"
+
 
 class Tallies:
     """The tallies of all that is read in one run, and sentences about them; on_entities gets those of all
@@ -100,17 +117,14 @@ class Tallies:
 
     def missing(self, enough: int = ENOUGH) -> Iterator[str]:
         """What inputs of enough events that were not spoken of yet are without, and what that costs."""
-        groups: dict[tuple[tuple[str, ...], bool], list[str]] = {}
+        groups: dict[tuple[tuple[str, ...], str], list[str]] = {}
         for number, tally in enumerate(self._all):
             if number in self._told or tally.missing.events < enough:
                 continue
             self._told.add(number)
             if lacks := tally.lacks():
-                groups.setdefault((lacks, tally.format in ("auto", "text")), []).append(tally.name)
-        for (lacks, is_text), names in groups.items():
-            advice = "--source-field names the field of the source; times and levels have the usual names"
-            if is_text:
-                advice = f"--line says where they stand, e.g. {LINE}"
+                groups.setdefault((lacks, tally.advice()), []).append(tally.name)
+        for (lacks, advice), names in groups.items():
             yield f"{_listed(names)}: {'; '.join(lacks)} ({advice})"
 
     def failed(self) -> Iterator[str]:
@@ -138,6 +152,12 @@ class Tallies:
         """Whether there are events and none of them has a time."""
         counts = [tally.missing for tally in self._all]
         return any(each.events for each in counts) and all(each.time == each.events for each in counts)
+
+    def where_time_stands(self) -> str:
+        """How to say where the time is, with the fields that these records have."""
+        if not (names := sorted(self._fields())[:20]):
+            return f"--line says where it stands, e.g. {LINE}"
+        return f"{TIME} names its field, and fields of these records are {', '.join(names)}"
 
     def no_entity(self) -> str:
         """That none of the events has an entity though it was said where it is; "" where some have one."""

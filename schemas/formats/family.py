@@ -16,7 +16,7 @@ import orjson
 from schemas.events import MAX_ENTITY_CHARS, MAX_MESSAGE_CHARS, MAX_SOURCE_CHARS, UNKNOWN_SOURCE, Row
 from schemas.formats.crash import crash_severity
 from schemas.formats.errors import DecodeError
-from schemas.formats.fields import compact, first_text, numeric
+from schemas.formats.fields import compact, field_value, first_text, numeric
 from schemas.formats.json import JsonFormat, load, objects
 from schemas.formats.lines import LineReader
 from schemas.timestamps import EARLIEST, FUTURE_TOLERANCE, LATEST, TimestampReader, believable
@@ -128,6 +128,7 @@ class FamilyFormat:
         entity_field: str | None = None,
         find_entity: Callable[[str], str] | None = None,
         source_field: str | None = None,
+        time_field: str | None = None,
     ) -> None:
         self._family = family
         self._json = json
@@ -135,6 +136,8 @@ class FamilyFormat:
         self._entity_fields = (entity_field,) if entity_field else ()
         self._find_entity = find_entity
         self._source_fields = (source_field,) if source_field else ()
+        self._time_field = time_field
+        self._no_numbers = (entity_field, time_field)
 
     def read(self, value: bytes, offset: int, record_time: float | None, rows: list[Row]) -> None:
         """Append the event (or events) of one record to ``rows``; nothing is appended when it raises.
@@ -186,7 +189,7 @@ class FamilyFormat:
             return None
         if not isinstance(event, Event):
             time, severity, source, entity, message, numbers, _, _, template = event
-            time = believable(time, record_time)
+            time = self._time(record, time, record_time)
             return time, severity, source, entity, message, numbers, offset, index, template
         inner = event.inner
         message = event.message if inner is None else inner[4]
@@ -201,10 +204,18 @@ class FamilyFormat:
             numbers = inner[5]
             template = inner[8] or template
         if numbers is None and event.numbers:
-            numbers = numeric(event.numbers, self._entity_fields[0] if self._entity_fields else None)
+            numbers = numeric(event.numbers, self._no_numbers)
         source, entity = self._source(record, event), self._entity(record, event, message)
-        time = believable(time, record_time)
+        time = self._time(record, time, record_time)
         return time, severity, source, entity, message, numbers, offset, index, template
+
+    def _time(self, record: dict[str, Any], time: float, record_time: float | None) -> float:
+        """The time in the operator's field where that is plausible, else what was found."""
+        if self._time_field:
+            own = self._tools.time(field_value(record, self._time_field))
+            if believable(own, record_time) == own:
+                return own
+        return believable(time, record_time)
 
     def _source(self, record: dict[str, Any], event: Event) -> str:
         inner = event.inner[2] if event.inner is not None and event.inner[2] != UNKNOWN_SOURCE else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +23,7 @@ __all__ = [
     "at",
     "compact",
     "entity_text",
+    "field_value",
     "first_text",
     "numeric",
     "syslog_severity",
@@ -71,9 +72,7 @@ def first_text(record: Mapping[str, Any], names: Iterable[str]) -> str:
     A dotted name is a literal key, ``log.level``, or a path, ``{"log": {"level": ...}}``.
     """
     for name in names:
-        value = record.get(name)
-        if value is None and "." in name:
-            value = at(record, *_path(name))
+        value = field_value(record, name)
         if value is not None and (found := value if type(value) is str else text(value)):
             return found
     return ""
@@ -82,6 +81,12 @@ def first_text(record: Mapping[str, Any], names: Iterable[str]) -> str:
 @lru_cache(maxsize=1_024)
 def _path(name: str) -> tuple[str, ...]:
     return tuple(name.split("."))
+
+
+def field_value(record: Mapping[str, Any], name: str) -> Any:
+    """What a field holds, a dotted name as `first_text` has it; None where there is nothing."""
+    value = record.get(name)
+    return at(record, *_path(name)) if value is None and "." in name else value
 
 
 def compact(value: object, raw: bytes) -> str:
@@ -93,12 +98,12 @@ def compact(value: object, raw: bytes) -> str:
     return found[:MAX_MESSAGE_CHARS]
 
 
-def numeric(values: Mapping[str, object], without: str | None = None) -> dict[str, float] | None:
-    """The finite numbers among values by name, at most 16, without the one of a name; None for none."""
+def numeric(values: Mapping[str, object], without: Container[str | None] = ()) -> dict[str, float] | None:
+    """The finite numbers among values by name, at most 16, without those of some names; None for none."""
     numbers: dict[str, float] = {}
     for name, value in values.items():
         kind = type(value)
-        if (kind is not int and kind is not float) or name == without:
+        if (kind is not int and kind is not float) or name in without:
             continue
         try:
             number = float(value)  # type: ignore[arg-type]  # it is one of the two

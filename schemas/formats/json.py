@@ -138,9 +138,11 @@ class JsonFormat:
         entity_field: str | None = None,
         find_entity: Callable[[str], str] | None = None,
         source_field: str | None = None,
+        time_field: str | None = None,
     ) -> None:
         self._entity_fields = (entity_field,) if entity_field else () if find_entity else ENTITY_FIELDS
         self._source_fields = (source_field, *SOURCE_FIELDS) if source_field else SOURCE_FIELDS
+        self._time_fields = (time_field, *TIME_FIELDS) if time_field else TIME_FIELDS
         self._find_entity = find_entity
         self._times = TimestampReader()
         self._layouts: dict[tuple[str, ...], _Layout] = {}
@@ -220,7 +222,7 @@ class JsonFormat:
 
     def _learn(self, record: dict[str, Any]) -> _Layout:
         keys = tuple(record)
-        times = tuple(_paths(TIME_FIELDS, record))
+        times = tuple(_paths(self._time_fields, record))
         severities = tuple(_paths(SEVERITY_FIELDS, record))
         sources = tuple(_paths(self._source_fields, record))
         entities = tuple(_paths(self._entity_fields, record))

@@ -37,6 +37,7 @@ class LineReader:
     Args:
         entity_field: field of the entity in logfmt, preferred to the usual names.
         source_field: field of the source in logfmt, preferred to the usual names.
+        time_field: field of the time in logfmt, likewise.
         read_json: reader of the JSON objects that are the content of container logs and syslog, if any.
     """
 
@@ -45,6 +46,7 @@ class LineReader:
         *,
         entity_field: str | None = None,
         source_field: str | None = None,
+        time_field: str | None = None,
         read_json: ReadJson | None = None,
     ) -> None:
         self.reference_time = time.time()
@@ -54,7 +56,9 @@ class LineReader:
         self._read_json = read_json
         self._times = TimestampReader()
         self._leading = LeadingReader(self._times)
-        self._logfmt = Logfmt(self._times, entity_field=entity_field, source_field=source_field)
+        self._logfmt = Logfmt(
+            self._times, entity_field=entity_field, source_field=source_field, time_field=time_field
+        )
         self._begun: dict[str, Callable[[str, float, int], Header | None]] = {
             "<": self._syslog, "[": self._bracket, **dict.fromkeys("ACDEFIJMNOSW", self._letter),
         }  # fmt: skip

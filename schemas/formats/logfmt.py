@@ -59,10 +59,16 @@ class Logfmt:
     """Reads logfmt lines, with the fields that the operator names before the usual ones."""
 
     def __init__(
-        self, times: TimestampReader, *, entity_field: str | None = None, source_field: str | None = None
+        self,
+        times: TimestampReader,
+        *,
+        entity_field: str | None = None,
+        source_field: str | None = None,
+        time_field: str | None = None,
     ) -> None:
         self._times = times
         self._entities = (entity_field,) if entity_field else ENTITY_NAMES
+        self._time_names = (time_field, *_TIMES) if time_field else _TIMES
         self._sources = (source_field, *_SOURCES) if source_field else _SOURCES
 
     def read(self, line: str) -> Header | None:
@@ -94,7 +100,7 @@ class Logfmt:
         return time, severity, source, entity, message, _numbers(others)
 
     def _time(self, fields: dict[str, str]) -> tuple[float, str]:
-        for key in _TIMES:
+        for key in self._time_names:
             if value := fields.get(key):
                 time = self._times.text(value)
                 if time == time:

@@ -25,6 +25,7 @@ class ReadOptions:
         entity_pattern: regular expression (RE2 syntax) searched in the first 4,096 characters of the message;
             its first group, or the whole match, is the entity.
         source_field: field of the source, preferred to the usual names.
+        time_field: field of the time, likewise.
         max_record_bytes: larger records are not decoded.
         schema_of: gives the schemas of a registry; None: of Confluent's wire format only JSON is read.
 
@@ -38,6 +39,7 @@ class ReadOptions:
     entity_field: str | None = None
     entity_pattern: str | None = None
     source_field: str | None = None
+    time_field: str | None = None
     max_record_bytes: int = 16 * 1024 * 1024
     schema_of: SchemaOf | None = field(default=None, compare=False, repr=False)
 

@@ -14,7 +14,7 @@ from schemas.events import MAX_MESSAGE_CHARS, MAX_SOURCE_CHARS, UNKNOWN_SOURCE, 
 from schemas.formats.errors import DecodeError
 from schemas.formats.fields import TEMPLATE, compact, entity_text, numeric, template_text
 from schemas.formats.json import ENTITY_FIELDS
-from schemas.timestamps import believable
+from schemas.timestamps import TimestampReader, believable
 
 __all__ = ["MAX_EVENTS", "LogRecord", "OtlpRows", "integer"]
 
@@ -39,10 +39,14 @@ class OtlpRows:
         entity_field: str | None = None,
         find_entity: Callable[[str], str] | None = None,
         source_field: str | None = None,
+        time_field: str | None = None,
     ) -> None:
         self._entity_field = entity_field
         self._find_entity = find_entity
         self._source_field = source_field
+        self._time_field = time_field
+        self._no_numbers = (entity_field, time_field)
+        self._times = TimestampReader()
 
     def read(
         self,
@@ -72,9 +76,11 @@ class OtlpRows:
                     about = resource, scope
                     common = self._common_source(resource, scope)
                 source = self._own_source(attributes) or common
-                time, severity = _time(fields, record_time), _severity(fields)
+                time, severity = self._own_time(attributes, record_time), _severity(fields)
+                if time != time:
+                    time = _time(fields, record_time)
                 entity = self._entity(fields, attributes, resource, message)
-                numbers = numeric(attributes, self._entity_field)
+                numbers = numeric(attributes, self._no_numbers)
                 template = template_text(attributes[TEMPLATE]) if TEMPLATE in attributes else ""
                 found.append((time, severity, source, entity, message, numbers, offset, index, template))
         if not found:
@@ -84,6 +90,11 @@ class OtlpRows:
     def _own_source(self, attributes: dict[str, Any]) -> str:
         name = self._source_field
         return entity_text(attributes.get(name))[:MAX_SOURCE_CHARS] if name else ""
+
+    def _own_time(self, attributes: dict[str, Any], record_time: float | None) -> float:
+        """The time in the operator's attribute; NaN where there is none, or none that is plausible."""
+        time = self._times.read(integer(attributes.get(self._time_field))) if self._time_field else math.nan
+        return time if believable(time, record_time) == time else math.nan
 
     def _common_source(self, resource: dict[str, Any], scope: object) -> str:
         """The source of all log records of a resource and scope."""

@@ -93,14 +93,15 @@ class Readers:
         """Make them; they share what they remember of layouts and names, which changes no result."""
         find = entity_finder(options.entity_pattern) if options.entity_pattern else None
         said: dict[str, Any] = {
-            "entity_field": options.entity_field, "source_field": options.source_field, "find_entity": find,
+            "entity_field": options.entity_field, "source_field": options.source_field,
+            "time_field": options.time_field, "find_entity": find,
         }  # fmt: skip
         text, json, records = (
             TextFormat(line=options.line, **said),
             JsonFormat(**said),
             OtlpRows(**said),
         )
-        names = {name: said[name] for name in ("entity_field", "source_field")}
+        names = {name: said[name] for name in ("entity_field", "source_field", "time_field")}
         lines = LineReader(**names, read_json=json.read)
         lines.parts = text.lines.parts  # so that one snapshot has them all
         tools = Tools(json, lines, find)

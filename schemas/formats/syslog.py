@@ -18,7 +18,7 @@ from schemas.formats.headers import ENTITY_NAMES, LEVEL_TOKENS, SYSLOG_SEVERITY,
 from schemas.formats.logfmt import pairs
 from schemas.timestamps import TimestampReader
 
-__all__ = ["MONTHS", "read_file", "read_kernel", "read_syslog", "structured_entity"]
+__all__ = ["MONTHS", "is_without_level", "read_file", "read_kernel", "read_syslog", "structured_entity"]
 
 MONTHS = frozenset(("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"))
 """How RFC 3164 begins a time."""
@@ -94,6 +94,17 @@ def read_file(line: str, words: list[str], times: TimestampReader) -> Header | N
         return None
     source, message = _tagged(line.split(None, 1)[1])
     return time, 0, source, "", message or line, None
+
+
+def is_without_level(line: str) -> bool:
+    """Whether it is a line as daemons write it to files: without the priority, which is the level."""
+    words = line.split(None, 3)
+    if len(words) < 3 or line[:1] == "<":
+        return False
+    times = TimestampReader()
+    if line[:3] in MONTHS:
+        return read_syslog(line, times, 1e9) is not None  # of whichever year
+    return words[2][-1] in ":]" and read_file(line, words, times) is not None
 
 
 def read_kernel(line: str) -> Header | None:

@@ -152,13 +152,15 @@ class TextFormat:
         find_entity: Callable[[str], str] | None = None,
         entity_field: str | None = None,
         source_field: str | None = None,
+        time_field: str | None = None,
     ) -> None:
         self._forms = _forms(line) if line else ()
         self._find_entity = find_entity
         self._times = TimestampReader()
         self._sources: dict[str, str] = {}
-        inner = JsonFormat(entity_field=entity_field, find_entity=find_entity, source_field=source_field)
-        self.lines = LineReader(entity_field=entity_field, source_field=source_field, read_json=inner.read)
+        names = {"entity_field": entity_field, "source_field": source_field, "time_field": time_field}
+        inner = JsonFormat(find_entity=find_entity, **names)
+        self.lines = LineReader(read_json=inner.read, **names)
         """Reads lines whose header nobody described. Set its `reference_time` to the time of the file."""
         self.source = UNKNOWN_SOURCE
         """Source of the last line that had a header."""

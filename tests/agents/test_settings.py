@@ -137,6 +137,7 @@ readings = st.fixed_dictionaries(
         "entity_field": st.sampled_from(["request", "id"]),
         "entity_pattern": st.sampled_from(["r-[0-9]+", "blk_[0-9]+"]),
         "source_field": st.sampled_from(["host", "service"]),
+        "time_field": st.sampled_from(["at", "when"]),
     },
 )
 

@@ -133,6 +133,39 @@ def test_lines_without_time_source_and_level_say_what_that_costs(folder: Path, t
     assert not (tmp_path / "b").exists()
 
 
+def test_a_time_in_a_field_of_an_unusual_name(folder: Path, tmp_path: Path) -> None:
+    """What is said names the option; with it, the bundle remembers the field, and a replay reads by it."""
+    logs, bundle = tmp_path / "odd.jsonl", tmp_path / "b"
+    records = (json.loads(record(number)) for number in range(1200))
+    logs.write_text("\n".join(json.dumps({"at": {"ms": r.pop("timestamp") * 1000}, **r}) for r in records))
+    refused = refusal(qualm("train", logs, "--out", bundle))
+    says(refused, "no time was found in any of … events, and what is usual is learnt over time; …")
+    assert refused.endswith(
+        "--time-field names its field, and fields of these records are at, level, message, request, service"
+    )
+    inspected = qualm("inspect", logs)
+    assert "--time-field names its field" in " ".join(inspected.stdout.split())
+    assert inspected.stdout.splitlines()[-1] == f"Next: qualm inspect {logs} --time-field FIELD"
+    trained = qualm("train", logs, "--out", bundle, "--time-field", "at.ms", "--json", *FAST)
+    assert trained.exit_code == 0, trained.output
+    assert (json.loads(trained.stdout)["from"], json.loads(trained.stdout)["to"]) == (START, START + 1199)
+    replayed = qualm("replay", logs, "--bundle", bundle)
+    assert replayed.exit_code == 0, replayed.output
+    assert "no time" not in replayed.stderr
+
+
+def test_syslog_without_priorities_is_not_asked_for_a_line_header(tmp_path: Path) -> None:
+    for name, head in (("old", "Oct 11 22:14:15"), ("new", "2026-01-01T00:00:00.000000+00:00")):
+        logs = tmp_path / f"{name}.log"
+        logs.write_text(f"{head} web-1 sshd[7]: session opened\n" * 200)
+        said = qualm("replay", logs).stderr
+        says(said, "…: …no level: errors are not told from the rest…")
+        assert "let the daemon write it" in said
+        assert "--line" not in said
+    (tmp_path / "other.log").write_text("2026-01-01 00:00:00 web-1 session opened\n" * 200)
+    assert "--line" in qualm("replay", tmp_path / "other.log").stderr
+
+
 def test_an_entity_that_is_nowhere(folder: Path, tmp_path: Path) -> None:
     good, out = folder / "good.jsonl", ("--out", tmp_path / "b")
     refused = refusal(qualm("train", good, *out, "--entity-field", "reqest"))

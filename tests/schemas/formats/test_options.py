@@ -47,12 +47,15 @@ def test_two_given_options_that_contradict_each_other_are_refused() -> None:
 
 
 def test_a_bundle_remembers_all_but_the_limit() -> None:
-    remembered = ReadOptions("text", HEADER, "request", "r", "service", 77).remembered()
+    remembered = ReadOptions(
+        "text", HEADER, "request", "r", "service", "at", max_record_bytes=77
+    ).remembered()
     assert remembered == {
         "format": "text",
         "line": HEADER,
         "entity_field": "request",
         "entity_pattern": "r",
         "source_field": "service",
+        "time_field": "at",
     }
-    assert ReadOptions().override(remembered) == ReadOptions("text", HEADER, "request", "r", "service")
+    assert ReadOptions().override(remembered) == ReadOptions("text", HEADER, "request", "r", "service", "at")
