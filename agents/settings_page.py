@@ -66,9 +66,11 @@ file is an error. `qualm doctor` says whether the configuration is valid and nam
 are none of these, and how each topic is read. `qualm.example.toml` holds every setting with its default. This
 page is written by `python -m agents.settings_page`.
 
-How lines are read is the bundle's, overridden by the settings, and these by those of a topic; `qualm replay`
-overrides alike. A format other than text replaces a line header, a line header the format, and the field of
-the entity and its pattern replace each other. Two settings that contradict each other are an error at start.
+How lines are read is the bundle's, overridden by the settings, these by those of a topic, and all of them by
+options of the command line. This holds for topics and files alike, in a worker as in `qualm train` (which has
+no bundle yet), `replay`, `explain` and `inspect`; a bundle remembers how the logs of its training were read.
+A format other than text replaces a line header, a line header the format, and the field of the entity and its
+pattern replace each other. Two settings that contradict each other are an error at start.
 
 {settings_table()}
 One topic read unlike the others, in `qualm.toml`:

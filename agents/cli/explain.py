@@ -60,9 +60,10 @@ def explain(alert: str, inputs: tuple[str, ...], bundle: Path | None, as_json: b
     try:
         wanted = _wanted(alert, inputs)
         loaded = Bundle.load(bundle) if bundle else Bundle.default()
-        reading = options.read_options(loaded.manifest.read_options(), given)
         settings = options.settings()
-        logs = Inputs(inputs or _topics(wanted, settings), settings)
+        inputs = inputs or _topics(wanted, settings)
+        reading = options.read_options(loaded.manifest.read_options(), given, inputs)
+        logs = Inputs(inputs, settings)
         evaluate = options.chosen(EvaluateOptions, given)
         evaluation = SalientEvaluation(loaded, evaluate)
         with progress_bars(quiet=as_json) as progress:
@@ -86,7 +87,7 @@ def explain(alert: str, inputs: tuple[str, ...], bundle: Path | None, as_json: b
         )
 
 
-def _topics(wanted: "Wanted", settings: "Settings") -> list[str]:
+def _topics(wanted: "Wanted", settings: "Settings") -> tuple[str, ...]:
     """The topics that an alert may come from. Raises ValueError where it comes from files."""
     from agents.records import FILE_TOPIC
 
@@ -94,7 +95,7 @@ def _topics(wanted: "Wanted", settings: "Settings") -> list[str]:
     if known is not None and known.topic == FILE_TOPIC:
         raise ValueError("the alert comes from files; name them behind it: qualm explain ALERT INPUT...")
     topics = settings.topics if known is None else (known.topic,)
-    return [f"kafka://{','.join(settings.broker)}/{topic}" for topic in topics]
+    return tuple(f"kafka://{','.join(settings.broker)}/{topic}" for topic in topics)
 
 
 def _wanted(name: str, inputs: tuple[str, ...]) -> "Wanted":

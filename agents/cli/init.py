@@ -9,7 +9,7 @@ import click
 
 from agents.cli import options
 from agents.cli.errors import WRONG, fail
-from agents.cli.first_look import command, looked_at, nothing_read, registry
+from agents.cli.first_look import looked_at, nothing_read
 from models.options import MIN_EVENTS
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def init(inputs: tuple[str, ...], out: Path, force: bool, **given: Any) -> None:
     """Look at logs and write a commented qualm.toml.
 
     Looks at the first 10,000 records, as `qualm inspect` does, proposes format, source and entity, and says
-    the next two commands. What options say about reading is taken as it is. Of a topic, broker and topic are
+    the next two commands, which read by that file. What options say about reading is taken as it is, what
+    settings say is not looked at. Of a topic, broker and topic are
     set too. Passwords are never written: put them into the environment. Exits with 2 where the file is there
     already.
 
@@ -45,11 +46,10 @@ def init(inputs: tuple[str, ...], out: Path, force: bool, **given: Any) -> None:
       qualm init 'logs/*.log*' --entity-pattern 'req-[0-9a-f]+' --out shop.toml
     """
     from agents.first_settings import proposed, reading_with, settings_file
-    from schemas.formats.options import ReadOptions
 
     if out.exists() and not force:
         fail(f"{out}: is there already; --force overwrites it, --out names another file", WRONG)
-    reading = options.read_options(ReadOptions(), given)
+    reading = options.said_options(given)
     where = _topics(inputs)
     found = looked_at(inputs, reading)
     if not len(found.events):
@@ -66,7 +66,7 @@ def init(inputs: tuple[str, ...], out: Path, force: bool, **given: Any) -> None:
         fail(f"{out}: cannot be written: {error}; name a file in an existing folder with --out")
     _say(found, out, chosen_reading)
     click.echo("Next:")
-    for line in _commands(inputs, out, chosen_reading, enough):
+    for line in _commands(inputs, out, enough):
         click.echo(f"  {line}")
 
 
@@ -103,13 +103,20 @@ def _say(found: "Inspection", out: Path, reading: "ReadOptions") -> None:
         click.secho(f"  {printable(text, 700)}", fg="yellow")
 
 
-def _commands(inputs: tuple[str, ...], out: Path, reading: "ReadOptions", enough: bool) -> list[str]:
-    """What to run next: to train and to use what was trained, or the default bundle where that cannot be."""
+def _commands(inputs: tuple[str, ...], out: Path, enough: bool) -> list[str]:
+    """What to run next: to train and to use what was trained, or the default bundle where that cannot be.
+
+    All of them read by the settings just written.
+    """
     config = "" if out == CONFIG else f"QUALM_CONFIG={shlex.quote(str(out))} "
     if inputs[0].startswith("kafka://"):
-        first = command("train", inputs, reading, "--out", BUNDLE) if enough else f"{config}qualm doctor"
-        return [first, f"{config}qualm worker"]
-    if enough:
-        replayed = shlex.join(["qualm", "replay", *inputs, "--bundle", BUNDLE, *registry(reading)])
-        return [command("train", inputs, reading, "--out", BUNDLE), replayed]
-    return [command("inspect", inputs, reading), command("replay", inputs, reading)]
+        first = ["qualm", "train", *inputs, "--out", BUNDLE] if enough else ["qualm", "doctor"]
+        commands = [first, ["qualm", "worker"]]
+    elif enough:
+        commands = [
+            ["qualm", "train", *inputs, "--out", BUNDLE],
+            ["qualm", "replay", *inputs, "--bundle", BUNDLE],
+        ]
+    else:
+        commands = [["qualm", name, *inputs] for name in ("inspect", "replay")]
+    return [config + shlex.join(words) for words in commands]

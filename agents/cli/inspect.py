@@ -39,7 +39,7 @@ def inspect(inputs: tuple[str, ...], as_json: bool, **given: Any) -> None:
     from agents.cli.inspect_view import show
     from schemas.formats.options import ReadOptions
 
-    reading = options.read_options(ReadOptions(), given)
+    reading = options.read_options(ReadOptions(), given, inputs)
     found = looked_at(inputs, reading)
     if as_json:
         click.echo(json.dumps(found.as_object(), allow_nan=False))

@@ -1,6 +1,6 @@
 """Options that several commands have alike, and what they come to. Nothing heavy is imported at the top."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -97,14 +97,54 @@ def reading(command: Command) -> Command:
     return command
 
 
-def read_options(remembered: "ReadOptions", given: Mapping[str, Any]) -> "ReadOptions":
-    """How lines are read: as a bundle remembers, overridden by what the command line says."""
-    names = remembered.remembered().keys()
-    registry = settings(schema_registry=given.get("schema_registry")).read_options("").schema_of
-    said = {name: value for name, value in given.items() if name in names} | {"schema_of": registry}
+def read_options(
+    remembered: "ReadOptions", given: Mapping[str, Any], inputs: Sequence[str] = ()
+) -> "ReadOptions":
+    """How inputs are read: as a bundle remembers, overridden by the settings, these by those of the topic, as
+    in a worker, and all of them by what the command line says.
+    """
+    known = settings(schema_registry=given.get("schema_registry"))
     try:
-        return remembered.override(said)
+        found = {
+            topic: known.read_options(topic, remembered).override(_said(given))
+            for topic in _topics(inputs) or [""]
+        }
     except ValueError as error:
+        fail(error)
+    first, reading = next(iter(found.items()))
+    if other := next((topic for topic, each in found.items() if each != reading), ""):
+        fail(
+            f"{first} and {other} are read differently ([read.TOPIC] in settings); give one at a time", WRONG
+        )
+    return reading
+
+
+def said_options(given: Mapping[str, Any]) -> "ReadOptions":
+    """How inputs are read by what the command line says alone; the registry may be that of the settings."""
+    from schemas.formats.options import ReadOptions
+
+    registry = settings(schema_registry=given.get("schema_registry")).read_options("").schema_of
+    try:
+        return ReadOptions().override({**_said(given), "schema_of": registry})
+    except ValueError as error:
+        fail(error)
+
+
+def _said(given: Mapping[str, Any]) -> dict[str, Any]:
+    from schemas.formats.options import ReadOptions
+
+    return {name: value for name, value in given.items() if name in ReadOptions().remembered()}
+
+
+def _topics(inputs: Sequence[str]) -> list[str]:
+    """Names of the topics among the inputs; ends the command where an address is none."""
+    if not (urls := [name for name in inputs if name.startswith("kafka://")]):
+        return []
+    from agents.inputs.topics import SourceError, parse_url
+
+    try:
+        return [parse_url(url)[1] for url in urls]
+    except SourceError as error:
         fail(error)
 
 

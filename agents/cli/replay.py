@@ -74,7 +74,9 @@ def replay(
 
     Several files are merged by event time, each in its own format; rotated ones (app.log.2.gz, app.log.1,
     app.log) are read as one; lines without a time stay behind the line before them, and files without any
-    come last. Nothing on a topic is changed. Lines are read as in training, unless options say otherwise.
+    come last. Nothing on a topic is changed. Lines are read as by a worker: as in training,
+    unless settings or options say otherwise.
+
     Labels give figures per entity, or per interval, and never change an alert.
 
     \b
@@ -93,7 +95,7 @@ def replay(
     outputs = Outputs(metrics, alerts, report, as_json)
     try:
         loaded = Bundle.load(bundle) if bundle else Bundle.default()
-        reading = options.read_options(loaded.manifest.read_options(), given)
+        reading = options.read_options(loaded.manifest.read_options(), given, inputs)
         logs = Inputs(inputs, options.settings())
         known = labels_from(labels)
         for path in filter(None, (metrics, alerts, report)):

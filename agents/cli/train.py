@@ -84,8 +84,9 @@ def train(inputs: tuple[str, ...], out: Path, labels: Path | None, as_json: bool
     Several files are merged by event time, as `qualm replay` merges them.
 
     Without labels the logs should be mostly normal; synthetic faults written into them are what is learnt to
-    be found. The first 70% by time fit the weights, the rest sets the thresholds. How lines were read is
-    remembered in the bundle. 500 events are the least; some ten thousand, over a day or more, are better.
+    be found. The first 70% by time fit the weights, the rest sets the thresholds. Lines are read by the
+    settings, unless options say otherwise; the bundle remembers how. 500 events are the least; some ten
+    thousand, over a day or more, are better.
 
     \b
     Examples:
@@ -100,7 +101,7 @@ def train(inputs: tuple[str, ...], out: Path, labels: Path | None, as_json: bool
     from models.bundle import BundleError
     from schemas.formats.options import ReadOptions
 
-    reading = options.read_options(ReadOptions(), given)
+    reading = options.read_options(ReadOptions(), given, inputs)
     training = options.chosen(TrainingOptions, given)
     try:
         with progress_bars(quiet=as_json) as progress:

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from agents import settings_page
+from agents.cli.main import main
 from agents.cli.options import read_options
 from agents.doctor import _reading
 from agents.settings import Settings, SettingsError, load_settings, unknown_variables
 from models.bundle import Bundle
 from schemas.formats.options import ReadOptions
+from tests.troubleshooting import says
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -170,6 +174,58 @@ def test_the_pattern_of_the_settings_replaces_the_field_of_the_bundle(tmp_path: 
     logs, other = (load_settings().read_options(topic, trained) for topic in ("logs", "other"))
     assert (logs.entity_field, logs.entity_pattern) == (None, "r-[0-9]+")
     assert (other.entity_field, other.entity_pattern) == ("id", None)
+
+
+def test_commands_read_a_topic_as_a_worker_does_and_options_win(tmp_path: Path) -> None:
+    (tmp_path / "qualm.toml").write_text(
+        "entity_field = 'a'\nmax_record_bytes = 99\n[read.b]\nformat = 'text'\nentity_pattern = 'p'\n"
+    )
+    trained = ReadOptions("json", source_field="host")
+    for topic in ("logs", "b"):
+        read = read_options(trained, {}, [f"kafka://127.0.0.1:9092/{topic}"])
+        assert read == load_settings().read_options(topic, trained)
+    for inputs in ([], ["app.log"], ["kafka://h:1/logs", "kafka://h:1/c"]):
+        read = read_options(trained, {"source_field": "pod", "line": None}, inputs)
+        assert read == ReadOptions("json", entity_field="a", source_field="pod", max_record_bytes=99)
+    read = read_options(trained, {"format": "otlp", "entity_field": "c"}, ["kafka://h:1/b"])
+    assert read == ReadOptions("otlp", entity_field="c", source_field="host", max_record_bytes=99)
+
+
+def test_topics_that_are_read_differently_are_not_read_as_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "qualm.toml").write_text("[read.b]\nformat = 'text'\n")
+    both = ["kafka://h:1/a", "kafka://h:1/b"]
+    with pytest.raises(SystemExit) as ended:
+        read_options(ReadOptions(), {}, both)
+    assert ended.value.code == 2
+    says(
+        capsys.readouterr().err, "… and … are read differently ([read.TOPIC] in settings); give one at a time"
+    )
+    assert read_options(ReadOptions(), {"format": "json"}, both).format == "json"
+
+
+def test_training_and_inspection_read_files_by_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bundle remembers it, and a replay elsewhere reads as it remembers."""
+    logs, bundle = tmp_path / "app.log", tmp_path / "b"
+    logs.write_text(
+        "".join(f"2026-01-01 00:{n // 60:02}:{n % 60:02}|job-{n // 4}|step {n % 4}\n" for n in range(600))
+    )
+    (tmp_path / "qualm.toml").write_text("line = '<date> <time>|<source>|<message>'\n")
+    run = CliRunner().invoke
+    seen = json.loads(run(main, ["inspect", str(logs), "--json"]).stdout)
+    assert seen["events"][0]["message"] == "step 0"
+    trained = run(main, ["train", str(logs), "--out", str(bundle), "--steps", "3", "--wires", "2"])
+    assert trained.exit_code == 0, trained.output
+    assert Bundle.load(bundle).manifest.read_options().line == "<date> <time>|<source>|<message>"
+    (tmp_path / "qualm.toml").unlink()
+    replayed = run(main, ["replay", str(logs), "--bundle", str(bundle), "--json"])
+    assert replayed.exit_code == 0, replayed.output
+    assert "no source" not in replayed.stderr
+    monkeypatch.setenv("QUALM_LINE", "<source>|<message>")
+    assert "no time" in run(main, ["replay", str(logs), "--bundle", str(bundle), "--json"]).stderr
 
 
 def test_doctor_says_how_each_topic_is_read(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from agents.cli.main import main
 from agents.settings import Settings, load_settings
+from models.bundle import Bundle
 from schemas.formats.options import ReadOptions
 from tests.troubleshooting import says
 
@@ -58,7 +59,7 @@ def test_what_was_found_is_set_and_loads() -> None:
     assert str(settings.bundle) == "my-bundle"
     assert result.stdout.splitlines()[-3:] == [
         "Next:",
-        "  qualm train app.jsonl --out my-bundle --entity-field job --source-field my_component",
+        "  qualm train app.jsonl --out my-bundle",
         "  qualm replay app.jsonl --bundle my-bundle",
     ]
     text = Path("qualm.toml").read_text()
@@ -92,8 +93,24 @@ def test_a_pattern_and_a_line_are_kept_letter_by_letter() -> None:
     assert result.exit_code == 0, result.output
     assert load_settings().read_options("logs") == ReadOptions(**given)  # type: ignore[arg-type]  # as given
     train = shlex.split(result.stdout.splitlines()[-2])
-    assert train[:5] == ["qualm", "train", "it's.log", "--out", "my-bundle"]
-    assert train[5:] == ["--line", given["line"], "--entity-pattern", given["entity_pattern"]]
+    assert train == ["qualm", "train", "it's.log", "--out", "my-bundle"]
+    trained = qualm(*train[1:], "--steps", 3, "--wires", 2)  # by the settings just written
+    assert trained.exit_code == 0, trained.output
+    reading = Bundle.load(Path("my-bundle")).manifest.read_options()
+    assert reading == ReadOptions(**given)  # type: ignore[arg-type]  # as given
+
+
+def test_what_old_settings_say_is_not_carried_over() -> None:
+    Path("qualm.toml").write_text("line = '<a> <b> <c> <message>'\nentity_field = 'x'\n")
+    assert qualm("init", logs("app.jsonl"), "--force").exit_code == 0
+    assert load_settings().read_options("logs").line is None
+    assert load_settings().read_options("logs").entity_field == "job"
+
+
+def test_another_file_is_named_in_front_of_the_commands() -> None:
+    result = qualm("init", logs("app.jsonl"), "--out", "my shop.toml")
+    for line in result.stdout.splitlines()[-2:]:
+        assert line.startswith("  QUALM_CONFIG='my shop.toml' qualm ")
 
 
 def test_too_little_to_train_on_leaves_the_default_bundle() -> None:
@@ -139,11 +156,9 @@ def test_names_of_strangers_do_no_harm() -> None:
     assert load_settings().broker == ("127.0.0.1:9092",)
 
 
-def test_a_schema_registry_is_set_and_named_in_the_next_commands() -> None:
+def test_a_schema_registry_is_set_for_the_next_commands() -> None:
     pytest.importorskip("authlib", reason="needs the extra: pip install 'qualm[registry]'")
     address = "http://registry:8081"
     result = qualm("init", logs("app.jsonl"), "--schema-registry", address)
     assert result.exit_code == 0, result.output
     assert load_settings().schema_registry == address
-    for line in result.stdout.splitlines()[-2:]:
-        assert line.endswith(f" --schema-registry {address}")
