@@ -77,7 +77,7 @@ class RecordBatch:
             return self.decoded
         if self.written == self.written:
             decoder.reference_time = self.written
-        return decoder.decode(self.values, self.offsets, self.timestamps, self.headers)
+        return decoder.decode(self.values, self.offsets, self.timestamps, self.headers, self.keys)
 
 
 def _part(decoded: Decoded, rows: range) -> Decoded:

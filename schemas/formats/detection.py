@@ -28,6 +28,7 @@ TEXT_AFTER = 32
 _DOUBTFUL = 0.1
 """Share of records that cannot be decoded from which on a format is in doubt."""
 _MAX_WHY_CHARS = 200
+_MAX_KEY_BYTES = 256
 _BRACE, _NEVER = ord("{"), -1
 _PACKED = ord("H")
 """How gzip in base64 begins."""
@@ -155,17 +156,21 @@ class TopicDecoder:
         offsets: Sequence[int],
         timestamps: Sequence[float | None],
         headers: Sequence[Headers] | None = None,
+        keys: Sequence[bytes | None] | None = None,
     ) -> Decoded:
         """Decode records, given their offsets and Kafka timestamps (Unix seconds; None, NaN or -1 for none).
 
         An event without a time, or with one before 1990 or more than a day after its record, gets the time of
         its record; NaN where that has none. An event without source or entity gets those of the record's
-        headers. Raises nothing for any content.
+        headers. Parts of container lines are joined within a key. Raises nothing for any content.
         """
         rows: list[Row] = []
         failures: list[tuple[int, str]] = []
         with_headers = headers is not None and any(headers)
         limit = self.options.max_record_bytes
+        text = self._readers.text
+        text.owner = ""
+        with_keys = keys is not None and self._format in ("auto", "text") and any(keys)
         for index, (value, offset, time) in enumerate(zip(values, offsets, timestamps, strict=True)):
             try:
                 # At first sight an object, or text in ASCII that is neither packed nor binary.
@@ -180,6 +185,8 @@ class TopicDecoder:
                     value = self._prepared(value, limit)
                 if time is not None and not EARLIEST <= time <= LATEST:
                     time = None
+                if with_keys and keys:
+                    text.owner = _owner(keys[index])
                 if with_headers and headers and headers[index]:
                     self._read_with_headers(value, offset, time, rows, headers[index])
                 else:
@@ -256,3 +263,8 @@ class TopicDecoder:
         if first == b"{" and problem:
             raise problem
         self._readers.text.read(value, offset, time, rows)
+
+
+def _owner(key: bytes | None) -> str:
+    """Whose a record is by its key: a text of at most 256 characters, another for each key of that length."""
+    return (key or b"")[:_MAX_KEY_BYTES].decode("latin-1")

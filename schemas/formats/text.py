@@ -164,6 +164,8 @@ class TextFormat:
         """Reads lines whose header nobody described. Set its `reference_time` to the time of the file."""
         self.source = UNKNOWN_SOURCE
         """Source of the last line that had a header."""
+        self.owner = ""
+        """Whose the next line is, where something outside of it says so: parts of one owner are joined."""
 
     def read(self, value: bytes, offset: int, record_time: float | None, rows: list[Row]) -> None:
         """Append the event of one line to ``rows``; invalid UTF-8 is replaced (U+FFFD). Raises nothing.
@@ -178,7 +180,7 @@ class TextFormat:
 
         """
         line = value.decode("utf-8", "replace").rstrip("\r\n")
-        found = self._by_form(line) if self._forms else self.lines.read(line, record_time)
+        found = self._by_form(line) if self._forms else self.lines.read(line, record_time, self.owner)
         if found is None:
             return
         time, severity, source, entity, message, numbers = found

@@ -236,6 +236,49 @@ def test_parts_of_lines_are_joined_over_a_restart(values: list[bytes], said: lis
     assert found == said
 
 
+PARTS = [
+    (b"a", b"2024-05-01T12:34:56Z stdout P a begins,"),
+    (b"b", b"2024-05-01T12:34:56Z stdout P b begins,"),
+    (None, b"2024-05-01T12:34:56Z stdout P none begins,"),
+    (b"a" * 300, b"2024-05-01T12:34:56Z stdout P long begins,"),
+    (b"a", b"2024-05-01T12:34:57Z stdout F  a ends"),
+    (None, b"2024-05-01T12:34:57Z stdout F  none ends"),
+    (b"\xff", b"2024-05-01T12:34:57Z stdout F nobody ends"),
+    (b"b", b"2024-05-01T12:34:57Z stdout F  b ends"),
+    (b"a" * 300, b"2024-05-01T12:34:57Z stdout F  long ends"),
+]
+
+
+@pytest.mark.parametrize("size", [1, 2, len(PARTS)])
+def test_parts_of_raw_lines_are_joined_within_a_key_however_records_are_cut(size: int) -> None:
+    decoder, said = TopicDecoder(ReadOptions(format="text")), []
+    for first in range(0, len(PARTS), size):
+        keys, values = zip(*PARTS[first : first + size], strict=True)
+        offsets = range(first, first + len(values))
+        said += decoder.decode(values, offsets, [NOW] * len(values), None, keys).events.message
+    assert said == [
+        "a begins, a ends", "none begins, none ends", "nobody ends", "b begins, b ends",
+        "long begins, long ends",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["container_name", "namespace_name", "tag", "file", "path"])
+def test_parts_from_fluent_bit_are_joined_by_whatever_tells_containers_apart(place: str) -> None:
+    """Two containers of one pod, or of pods of one name, without an id."""
+
+    def record(who: str, part: str, log: str) -> bytes:
+        about = {"pod_name": "web-1"} | ({place: who} if place.endswith("_name") else {})
+        outside = {} if place.endswith("_name") else {place: who}
+        return orjson.dumps({"date": NOW, "log": log, "_p": part, "kubernetes": about, **outside})
+
+    values = [
+        record(who, part, f"{who} {part}")
+        for who, part in (("app", "P"), ("proxy", "P"), ("app", "F"), ("proxy", "F"))
+    ]
+    decoded = TopicDecoder(ReadOptions()).decode(values, range(4), [NOW] * 4)
+    assert decoded.events.message == ["app Papp F", "proxy Pproxy F"]
+
+
 # ---- properties ----
 
 FRAGMENTS = st.sampled_from(
