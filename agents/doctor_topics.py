@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from agents.check import Check
 from agents.kafka import admin as broker
 from agents.kafka.latest import latest
+from agents.kafka.rights import missing_rights
 from agents.records import RecordBatch
 from agents.settings import Settings, SettingsError
 from models.bundle import Bundle
@@ -42,13 +43,33 @@ def broker_and_topics(settings: Settings, bundle: Bundle | None, wait: Wait) -> 
     if settings.role != "evaluate":
         for name in settings.topics:
             yield from _input_topic(settings, bundle, name, present, wait)
-    for topic in broker.own_topics(settings):
-        if topic.name in present:
-            yield Check("ok", f"topic {topic.name}", f"{present[topic.name]} partitions")
-        else:
-            yield _absent(settings, topic)
+    yield from _own_topics(settings, present)
     if bundle is not None and settings.salient_topic in present and settings.role != "triage":
         yield from _salient_topic(settings, bundle, present[settings.salient_topic])
+
+
+def _own_topics(settings: Settings, present: dict[str, int]) -> Iterator[Check]:
+    """The topics that a worker writes to: whether they are there, and whether it may do what it has to."""
+    topics = broker.own_topics(settings)
+    needed = {topic.name: _needed(settings, topic.name) for topic in topics if topic.name in present}
+    missing = missing_rights(settings, needed, CONNECT_SECONDS)
+    for topic in topics:
+        name = topic.name
+        if name not in present:
+            yield _absent(settings, topic)
+        elif name in missing:
+            rights = " and ".join(missing[name])
+            text = f"{present[name]} partitions, but this user may not {rights}"
+            yield Check("fail", f"topic {name}", text, f"Grant this user {rights} on the topic.")
+        else:
+            yield Check("ok", f"topic {name}", f"{present[name]} partitions")
+
+
+def _needed(settings: Settings, name: str) -> list[str]:
+    """What a worker of this role does with one of its topics: between the agents, one writes, one reads."""
+    if name != settings.salient_topic or settings.role == "triage":
+        return ["write"]
+    return ["read"] if settings.role == "evaluate" else ["read", "write"]
 
 
 def _absent(settings: Settings, topic: broker.Topic) -> Check:

@@ -59,12 +59,16 @@ def home() -> Path:
 
 
 class KafkaServer:
-    """A node with its data in a directory of its own; it can be stopped and started again."""
+    """A node with its data in a directory of its own; it can be stopped and started again.
 
-    def __init__(self, home: Path, directory: Path) -> None:
+    more: lines of properties, which override the usual ones; {port} and {controller} are those in use.
+    """
+
+    def __init__(self, home: Path, directory: Path, more: str = "") -> None:
         self.address = f"127.0.0.1:{free_port()}"
         self._home = home
         self._directory = directory
+        self._more = more
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "KafkaServer":
@@ -81,7 +85,9 @@ class KafkaServer:
         properties = self._directory / "server.properties"
         if not properties.exists():
             port = self.address.rpartition(":")[2]
-            text = _PROPERTIES.format(port=port, controller=free_port(), data=self._directory / "data")
+            text = (_PROPERTIES + self._more).format(
+                port=port, controller=free_port(), data=self._directory / "data"
+            )
             properties.write_text(text, encoding="utf-8")
             command = self._java("kafka.tools.StorageTool", "format", "-c", str(properties), "-t", _CLUSTER)
             subprocess.run(command, check=True, capture_output=True)

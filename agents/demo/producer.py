@@ -56,15 +56,7 @@ def produce(
         else:
             failures.append(str(error))
 
-    producer = Producer(
-        {
-            "bootstrap.servers": broker,
-            "enable.idempotence": True,  # keeps the order within a partition over retries
-            "linger.ms": 20,
-            "log_level": 3,
-            **(config or {}),
-        }
-    )
+    producer = _producer(broker, config or {})
     sent = 0
     begin: tuple[float, float] | None = None
     for event in events:
@@ -85,6 +77,18 @@ def produce(
             "Check that the broker runs and that the topic may be written to."
         )
     return done
+
+
+def _producer(broker: str, config: dict[str, Any]) -> Producer:
+    return Producer(
+        {
+            "bootstrap.servers": broker,
+            "enable.idempotence": True,  # keeps the order within a partition over retries
+            "linger.ms": 20,
+            "log_level": 3,
+            **config,
+        }
+    )
 
 
 def _send(

@@ -9,6 +9,7 @@ from agents.records import RecordBatch
 from agents.triage import PartitionTriage
 from models.context.features import NAMES
 from schemas.formats.detection import TopicDecoder
+from schemas.formats.options import ReadOptions
 from tests.story.bundle import make_bundle
 from tests.story.events import line
 
@@ -33,3 +34,13 @@ def test_the_record_that_the_detector_fails_on_is_a_dead_letter_and_the_others_a
     assert output.events == 2
     assert output.messages == []
     assert triage.process(batch).events == 0  # it is behind the position, dead letter and all
+
+
+def test_parts_of_a_container_line_are_joined_within_a_key_of_a_partition() -> None:
+    values: list[bytes | None] = [
+        b"2024-05-01T12:34:56Z stdout P ERROR a ", b"2024-05-01T12:34:56Z stdout P ERROR b ",
+        b"2024-05-01T12:34:57Z stdout F ends", b"2024-05-01T12:34:57Z stdout F ends",
+    ]  # fmt: skip
+    batch = RecordBatch("logs", 0, [1, 2, 3, 4], values, [1.7e9] * 4, [b"a", b"b", b"a", b"b"], [[]] * 4)
+    decoder = TopicDecoder(ReadOptions(format="text"))
+    assert batch.decode(decoder).events.message == ["a ends", "b ends"]
