@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import orjson
@@ -20,7 +20,7 @@ from models.bundle import Bundle
 from models.context.features import Kind
 from models.detector import Evaluator
 from models.explanation import Explainer, Explanation
-from models.false_alarms import FalseAlarms
+from models.false_alarms import UNUSUAL, FalseAlarms
 from models.options import EvaluateOptions
 from models.scores import ALERTS_BY, PUBLISHED, EventScores, ScoreName
 from schemas.alert import Alert, Driver, Scores, fingerprint
@@ -32,7 +32,6 @@ __all__ = ["SalientEvaluation", "alert_id", "make_alert"]
 
 # Salient events whose ids are remembered per input partition, to know one that was delivered twice.
 REMEMBERED = 4096
-UNUSUAL: Final = 0.01  # p-value up to which a unit of an incident is not normal again
 
 
 class _Origin:
@@ -114,6 +113,8 @@ class SalientEvaluation:
         self.on_scores: Callable[[Sequence[SalientEvent], EventScores], None] | None = None
         # Told of every suspicious event, as an alert that knows nothing of its incident, and its id.
         self.on_suspicious: Callable[[Alert, str], None] | None = None
+        # Told how many audited events were scored, and how many of them alert or would have, let through.
+        self.on_audit: Callable[[int, int], None] = lambda audited, missed: None
 
     @property
     def device(self) -> str:
@@ -144,8 +145,11 @@ class SalientEvaluation:
         scores = self.evaluator.score(events, self._names)
         if self.on_scores is not None:
             self.on_scores(events, scores)
-        origins = self.states.of(topic, partition)
         limits = self.limits(events)
+        if audited := [row for row, event in enumerate(events) if event.audit]:
+            missed = [self._missed(events[row], scores, row, float(limits[row])) for row in audited]
+            self.on_audit(len(audited), sum(missed))
+        origins = self.states.of(topic, partition)
         alerts: list[Alert] = []
         row = 0
         for message in messages:
@@ -163,6 +167,12 @@ class SalientEvaluation:
             np.array([event.learning for event in events], bool),
             np.array([event.severity for event in events], np.int64),
         )
+
+    @staticmethod
+    def _missed(event: SalientEvent, scores: EventScores, row: int, limit: float) -> bool:
+        """Whether an audited event is suspicious: by the prefilter's score where the gate opened no wire."""
+        by = ALERTS_BY if any(event.open_wires) else ScoreName.PREFILTER
+        return bool(scores.p_values[by][row] <= limit)
 
     def _judge(
         self, origin: _Origin, event: SalientEvent, scores: EventScores, row: int, limit: float

@@ -192,7 +192,7 @@ def _candidates(output: TriageOutput, wanted: Wanted) -> list[tuple[SalientEvent
     found: list[tuple[SalientEvent, Sequence[float]]] = []
     for result in output.results:
         salient = [message for message in result.messages if isinstance(message, SalientEvent)]
-        for event, row in zip(salient, result.salient_rows.tolist(), strict=True):
+        for event, row in zip(salient, result.sent_rows.tolist(), strict=True):
             if alert_id(event.id) == wanted.id:
                 found.append((event, result.rows.scale[row].tolist()))
     return found

@@ -35,6 +35,13 @@ PREFILTERED = Counter("qualm_prefiltered_total", "Rows let through by the prefil
 # Rows with at least one open wire: those that were published to the salient topic.
 SALIENT = Counter("qualm_salient_total", "Salient events published", registry=REGISTRY)
 
+# Rejected rows that were evaluated all the same, a thousandth of them, and how many of those were suspicious:
+# a thousand times that is what prefilter and gate miss.
+AUDITED = Counter("qualm_audited_total", "Rejected rows that were evaluated", registry=REGISTRY)
+AUDIT_MISSED = Counter(
+    "qualm_audit_missed_total", "Rejected rows that were evaluated and are suspicious", registry=REGISTRY
+)
+
 # Open wires summed over salient events; divided by qualm_salient_total it is the mean size of a circuit.
 OPEN_WIRES = Counter("qualm_open_wires_total", "Open wires, summed over salient events", registry=REGISTRY)
 
@@ -44,7 +51,7 @@ FORGOTTEN = Counter(
     "qualm_forgotten_total", "Entities forgotten for want of room before they ended", registry=REGISTRY
 )
 
-# Circuits that were evaluated, by the device that ran them.
+# Circuits that were evaluated for salient events, by the device that ran them.
 CIRCUITS = Counter("qualm_circuits_total", "Circuits evaluated", ["device"], registry=REGISTRY)
 
 # Devices that could not be made or failed, and were left for the next one.

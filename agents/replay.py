@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from math import isfinite, nan
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +17,9 @@ from agents.inputs.tally import Tallies
 from agents.partitions import PartitionStates
 from agents.records import RecordBatch
 from agents.triage import PartitionTriage, TriageOutput
+from models import evaluation
 from models.bundle import Bundle
+from models.detector import unscored
 from models.evaluation import Evaluation
 from models.evidence_history import WorstUnits
 from models.labels import Labels
@@ -57,6 +60,9 @@ class Totals:
     salient: int = 0
     circuits: int = 0
     open_wires: int = 0
+    audited: int = 0
+    missed: int = 0
+    threshold: float = nan
     forgotten: int = 0
     alerts: int = 0
     incidents: int = 0
@@ -66,12 +72,32 @@ class Totals:
     entities: EntityCount = field(default_factory=EntityCount)
     seconds: float = 0.0
 
+    def audit(self, audited: int, missed: int) -> None:
+        """Count rejected rows that were evaluated, and those of them that are suspicious."""
+        self.audited += audited
+        self.missed += missed
+
+    def gate(self) -> dict[str, Any]:
+        """What prefilter and gate let through, and an estimate of what they miss; None where unknown."""
+        missed, interval = evaluation.missed(self.missed, self.rows - self.salient)
+        return {
+            "prefilter_rate": self.prefiltered / self.rows if self.rows else None,
+            "salient_rate": self.salient / self.rows if self.rows else None,
+            "mean_open_wires": self.open_wires / self.salient if self.salient else None,
+            "circuits": self.circuits,
+            "threshold": self.threshold if isfinite(self.threshold) else None,
+            "audited": self.audited,
+            "missed_estimate": missed,
+            "missed_interval95": interval,
+        }
+
     def add(self, output: TriageOutput) -> None:
         """Count a triaged batch."""
         self.events += output.events
         self.rows += output.rows
         self.prefiltered += output.prefiltered
         self.open_wires += output.open_wires
+        self.threshold = output.threshold
         self.forgotten += output.forgotten
         salient = output.salient
         self.salient += len(salient)
@@ -104,6 +130,7 @@ class Replay:
             on_device_failure=lambda failed: self.totals.device_failures.update([failed]),
             names=PUBLISHED if labels is None else list(ScoreName),
         )
+        self.evaluation.on_audit = self.totals.audit
         self._options = options
         self._figures = Evaluation(labels or Labels())
         self._labelled = labels is not None
@@ -128,7 +155,11 @@ class Replay:
         tallies = Tallies(inputs, self._options, self.totals.entities.add)
         partitions = PartitionStates(
             lambda topic, partition: PartitionTriage(
-                self.bundle, tallies.of_partition(topic, partition), topic, partition
+                self.bundle,
+                tallies.of_partition(topic, partition),
+                topic,
+                partition,
+                self.evaluation.false_alarms,
             )
         )
         for batch in in_order(inputs.streams(), tallies.of_stream):
@@ -171,6 +202,7 @@ class Replay:
                 result.logits.tolist(),
                 (p <= self.evaluation.false_alarms.limits(rows.pace, rows.learning, rows.severity)).tolist(),
                 salient.tolist(),
+                unscored(result.logits, self.bundle.manifest.prefilter_threshold, result.thresholds).tolist(),
                 rows,
                 result.text,
             )
@@ -200,12 +232,7 @@ class Replay:
             "entities_forgotten": totals.forgotten,
             "seconds": totals.seconds,
             "events_per_second": totals.events / totals.seconds if totals.seconds else None,
-            "gate": {
-                "prefilter_rate": totals.prefiltered / totals.rows if totals.rows else None,
-                "salient_rate": totals.salient / totals.rows if totals.rows else None,
-                "mean_open_wires": totals.open_wires / totals.salient if totals.salient else None,
-                "circuits": totals.circuits,
-            },
+            "gate": totals.gate(),
             "alerts": totals.alerts,
             "pages": totals.pages,
             "dead_letters": totals.dead_letters,

@@ -16,6 +16,7 @@ from safetensors.numpy import load, save
 from agents.records import RecordBatch
 from models.bundle import Bundle
 from models.detector import Triage, TriageResult
+from models.false_alarms import FalseAlarms
 from schemas.dead_letter import DeadLetter
 from schemas.formats.detection import TopicDecoder
 from schemas.salient import SalientEvent
@@ -32,7 +33,7 @@ _HEADER = "header"  # what is no array, as JSON
 class TriageOutput:
     """What came of one record batch."""
 
-    # Salient events, and watermarks for evaluate, in the order of the input.
+    # Salient and audited events, and watermarks for evaluate, in the order of the input.
     messages: list[SalientMessage] = field(default_factory=list)
     # Records that cannot be used, with their bytes.
     dead: list[DeadLetter] = field(default_factory=list)
@@ -44,6 +45,8 @@ class TriageOutput:
     prefiltered: int = 0
     open_wires: int = 0
     forgotten: int = 0
+    # Prefilter threshold for what comes next, nats; NaN before the first batch.
+    threshold: float = float("nan")
     # Event time that the partition has reached, Unix seconds; NaN before the first event that has a time.
     watermark: float = float("nan")
     # What the detector saw, for whoever holds it against labels.
@@ -51,8 +54,10 @@ class TriageOutput:
 
     @property
     def salient(self) -> list[SalientEvent]:
-        """The salient events alone."""
-        return [message for message in self.messages if isinstance(message, SalientEvent)]
+        """The salient events alone, without those that are audited."""
+        return [
+            message for message in self.messages if isinstance(message, SalientEvent) and not message.audit
+        ]
 
     def add(self, result: TriageResult) -> None:
         """Count a result of the detector in."""
@@ -63,15 +68,24 @@ class TriageOutput:
         self.prefiltered += result.prefiltered
         self.open_wires += result.open_wires
         self.forgotten += result.forgotten
+        self.threshold = result.threshold
         self.watermark = result.watermark
 
 
 class PartitionTriage:
     """Triage of one input partition: its decoder, its detector state and its position."""
 
-    def __init__(self, bundle: Bundle, decoder: TopicDecoder, topic: str, partition: int) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        decoder: TopicDecoder,
+        topic: str,
+        partition: int,
+        false_alarms: FalseAlarms | None = None,
+    ) -> None:
+        """false_alarms: how many are accepted, None for the bundle's."""
         self._decoder = decoder
-        self._triage = Triage(bundle, topic, partition)
+        self._triage = Triage(bundle, topic, partition, false_alarms)
         # Offset behind the last record that was taken in. Records before it are not taken in twice: after a
         # rebalance that leaves the partition here, the broker repeats what was not committed yet.
         self._position = 0

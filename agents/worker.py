@@ -26,6 +26,7 @@ from agents.records import RecordBatch
 from agents.settings import Settings
 from agents.triage import PartitionTriage, TriageOutput, dead_letter
 from models.bundle import Bundle
+from models.false_alarms import FalseAlarms
 from schemas.alert import Alert, cloudevents_headers
 from schemas.dead_letter import DeadLetter
 from schemas.formats.detection import TopicDecoder
@@ -51,6 +52,7 @@ class Worker:
                 settings.evaluate_options(),
                 lambda device: metrics.DEVICE_FAILURES.labels(device).inc(),
             )
+            self._evaluation.on_audit = _count_audit
             log.info("Circuits run on %s: %s", self._evaluation.device, self._evaluation.reason)
         self.app = create_app(settings)
         self.publisher = Publisher(self.app.producer)
@@ -127,13 +129,17 @@ class Worker:
         assert self._evaluation is not None
         with metrics.BATCH_SECONDS.labels("evaluate").time():
             alerts = self._evaluation.process(messages, batch.topic, batch.partition)
-        circuits = sum(isinstance(each, SalientEvent) and any(each.open_wires) for each in messages)
+        circuits = sum(
+            isinstance(each, SalientEvent) and not each.audit and any(each.open_wires) for each in messages
+        )
         metrics.CIRCUITS.labels(self._evaluation.device).inc(circuits)
         return alerts
 
     def _triage(self, topic: str, partition: int) -> PartitionTriage:
         options = self._settings.read_options(topic, self._bundle.manifest.read_options())
-        return PartitionTriage(self._bundle, TopicDecoder(options), topic, partition)
+        asked = self._settings.evaluate_options().false_alarms
+        false_alarms = FalseAlarms.parse(asked) if asked else None
+        return PartitionTriage(self._bundle, TopicDecoder(options), topic, partition, false_alarms)
 
     def _alert(self, alert: Alert) -> Outgoing:
         return Outgoing(
@@ -167,6 +173,11 @@ class Worker:
         log.info(
             "Assigned: %s", ", ".join(sorted(f"{tp.topic}[{tp.partition}]" for tp in assigned)) or "nothing"
         )
+
+
+def _count_audit(audited: int, missed: int) -> None:
+    metrics.AUDITED.inc(audited)
+    metrics.AUDIT_MISSED.inc(missed)
 
 
 def _count_triage(topic: str, output: TriageOutput) -> None:

@@ -29,7 +29,7 @@ class QualityReplay(Replay):
         self.salient: list[SalientEvent] = []
 
     def _score_salient(self, events: Sequence[SalientEvent], scores: EventScores) -> None:
-        self.salient += events
+        self.salient += [event for event in events if not event.audit]
 
     def prefilter_quality(self) -> dict[str, Any]:
         """Figures of the prefilter alone, on every row of the input; keys as in `quality`."""

@@ -21,7 +21,7 @@ from agents.replay import Replay
 from agents.settings import load_settings
 from agents.triage import TriageOutput
 from models.bundle import Bundle, BundleError
-from models.detector import Evaluator, InferenceGate
+from models.detector import Evaluator, InferenceGate, unscored
 from models.evaluation import figures, interval
 from models.labels import Labels, read_labels
 from models.scores import ALERTS_BY
@@ -39,6 +39,8 @@ class LabelledRows(Replay):
         self._x: list[NDArray[np.float32]] = []
         self._logits: list[NDArray[np.float64]] = []
         self._units: list[int] = []
+        self._passed: list[NDArray[np.bool_]] = []
+        self._unscored: list[NDArray[np.float64]] = []
 
     def _score_rows(self, output: TriageOutput) -> None:
         for result in output.results:
@@ -51,10 +53,17 @@ class LabelledRows(Replay):
                         self.truth.append(verdict)
             self._x.append(result.rows.x[kept])
             self._logits.append(result.logits[kept])
+            threshold = self.bundle.manifest.prefilter_threshold
+            self._unscored.append(unscored(result.logits, threshold, result.thresholds)[kept])
+            self._passed.append(np.isin(kept, result.salient_rows))
 
     def rows(self) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]:
         """x (n, d), logits (n,) and unit (n,), an index into truth."""
         return np.concatenate(self._x), np.concatenate(self._logits), np.array(self._units, np.int64)
+
+    def triaged(self) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Which rows are salient (n,), and the scores (n,) that they have if they are not."""
+        return np.concatenate(self._passed), np.concatenate(self._unscored)
 
 
 def run(replay: LabelledRows) -> dict[str, Any]:
@@ -62,14 +71,15 @@ def run(replay: LabelledRows) -> dict[str, Any]:
     of sparse, bounds of 95%}.
     """
     x, logit, unit = replay.rows()
+    passed, unseen = replay.triaged()
     bundle, truth = replay.bundle, np.array(replay.truth)
     wires, is_open = InferenceGate(bundle.models, bundle.weights)(x)
     evaluator = Evaluator(bundle)
-    passed = np.greater_equal(logit, bundle.manifest.prefilter_threshold)
     opened = is_open | ~is_open.any(axis=1, keepdims=True)
     precision, bounds = [], [np.nan, np.nan]
     for wanted in (is_open & passed[:, None], opened):
         scores = evaluator.score_arrays(wires, wanted, logit, [ALERTS_BY])[ALERTS_BY]
+        scores = np.where(wanted.any(axis=1), scores, unseen)
         best = scores[highest_of(unit, scores)]
         flagged = np.zeros(len(truth), bool)
         precision.append(figures(truth, flagged, best)["average_precision"])

@@ -89,7 +89,8 @@ def attribute(
     if not np.isclose(logits[0], event.prefilter, rtol=1e-9, atol=1e-9):
         raise ValueError("an event's features do not give its prefilter score by this bundle and scale")
     wires, is_open = InferenceGate(bundle.models, bundle.weights)(rows)
-    is_open &= (logits >= bundle.manifest.prefilter_threshold)[:, None]
+    if not event.audit:  # of an audited one all that is left of it would be evaluated, too
+        is_open &= (logits >= event.threshold)[:, None]
     opened = np.flatnonzero(is_open[0])
     closed = np.repeat(is_open[:1], len(opened), axis=0)
     closed[np.arange(len(opened)), opened] = False

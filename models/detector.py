@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models import audit
 from models.bundle import ENCODER, READOUT, READOUT_FLOAT, TWIN_READOUT, Arrays, Bundle
 from models.circuits.compiled import CompiledCircuit, not_compiled
 from models.circuits.runner import CircuitRunner
@@ -15,9 +16,11 @@ from models.context.context import Context, Names, Rows
 from models.context.features import WIDTH
 from models.context.templates import TemplateMiner
 from models.explanation import reasons
+from models.false_alarms import FalseAlarms
 from models.heads import prefilter
 from models.heads.density import DensityMatrices
 from models.heads.open_wires import open_wires
+from models.heads.salience import SalienceThreshold, could_alert
 from models.heads.twin import Twin
 from models.int8.onnx_model import OnnxModel
 from models.options import EvaluateOptions
@@ -40,11 +43,12 @@ _READOUTS: Final = {
 class TriageResult:
     """What triage makes of a batch.
 
-    messages: salient events for the circuit, and watermarks, in order; event_count: events of the input;
+    messages: salient and audited events, and watermarks, in order; event_count: events of the input;
     prefiltered: rows past the prefilter; open_wires: their sum over salient events; watermark: event time
     reached (s); forgotten: entities that lost something for want of room; rows: the feature rows (n,), of
-    which time adds some, names: source and entity of each, logits (n,): their prefilter scores, and
-    salient_rows: which of them are salient; text: of a template in rows.
+    which time adds some, names: source and entity of each, logits (n,): their prefilter scores,
+    salient_rows: which of them are salient, and audited_rows: which are sent though they are not; thresholds
+    (n,): of the prefilter at each row, threshold: for what comes next, nats; text: of a template in rows.
     """
 
     messages: list[SalientMessage]
@@ -57,7 +61,15 @@ class TriageResult:
     names: Callable[[], Names]
     logits: NDArray[np.float64]
     salient_rows: NDArray[np.int64]
+    audited_rows: NDArray[np.int64]
+    thresholds: NDArray[np.float64]
+    threshold: float
     text: Callable[[int], str]
+
+    @property
+    def sent_rows(self) -> NDArray[np.int64]:
+        """Rows of the events in messages, in their order."""
+        return np.union1d(self.salient_rows, self.audited_rows)
 
 
 class InferenceGate:
@@ -76,7 +88,10 @@ class InferenceGate:
 class Triage:
     """Templates, surprise features, prefilter, INT8 encoder and gate for one input partition."""
 
-    def __init__(self, bundle: Bundle, topic: str, partition: int) -> None:
+    def __init__(
+        self, bundle: Bundle, topic: str, partition: int, false_alarms: FalseAlarms | None = None
+    ) -> None:
+        """false_alarms: how many are accepted, None for the bundle's; what could alert by it passes."""
         manifest = bundle.manifest
         self.bundle, self.topic, self.partition = bundle, topic, partition
         line = prefilter.from_arrays(bundle.weights)
@@ -85,6 +100,8 @@ class Triage:
             self.context.restore(bundle.context)
             self.context.miner.remember({int(key, 16): text for key, text in manifest.texts.items()})
         self._gate = InferenceGate(bundle.models, bundle.weights)
+        self._false_alarms = false_alarms or bundle.false_alarms
+        self._salience = SalienceThreshold(manifest.prefilter_threshold, manifest.salience_budget)
         self._last_mark = -np.inf
         self._last_salient = -np.inf
 
@@ -98,25 +115,40 @@ class Triage:
         logits = prefilter.logit(rows.x, rows.line)
         if not np.isfinite(logits).all():
             raise ValueError("a surprise feature is no finite number, so the event has no score")
-        kept = np.flatnonzero(logits >= self.bundle.manifest.prefilter_threshold)
-        wires, is_open = self._gate(rows.x[kept])
-        passed = is_open.any(axis=1)
-        chosen = kept[passed]
-        salient = [
-            self._salient(events, rows, row, a, bits, float(logits[row]))
-            for row, a, bits in zip(chosen.tolist(), wires[passed], is_open[passed], strict=True)
-        ]
-        return TriageResult(
-            self._with_marks(rows, chosen, salient),
-            len(events), len(kept), int(is_open[passed].sum()), self.context.watermark,
-            self.context.forgotten - forgotten_before,
-            rows, lambda: self.context.names(events, rows), logits, chosen, self.context.miner.text,
+        wires, is_open = self._gate(rows.x)
+        always = could_alert(
+            logits, rows.of_entity, self._false_alarms.limits(rows.pace, rows.learning, rows.severity),
+            self.bundle.calibrations[ScoreName.PREFILTER], self.bundle.manifest.prefilter_threshold,
         )  # fmt: skip
+        passed, thresholds = self._salience.take(logits, is_open, always)
+        audited = self._sample(events, rows) & ~passed
+        sent = np.flatnonzero(passed | audited)
+        messages = [
+            self._salient(events, rows, row, a, bits, logit, least, rejected)
+            for row, a, bits, logit, least, rejected in zip(
+                sent.tolist(), wires[sent], is_open[sent],
+                logits[sent].tolist(), thresholds[sent].tolist(), audited[sent].tolist(), strict=True,
+            )
+        ]  # fmt: skip
+        return TriageResult(
+            self._with_marks(rows, sent, messages),
+            len(events), int((logits >= thresholds).sum()), int(is_open[passed].sum()),
+            self.context.watermark, self.context.forgotten - forgotten_before,
+            rows, lambda: self.context.names(events, rows), logits, np.flatnonzero(passed),
+            np.flatnonzero(audited), thresholds, self._salience.nats, self.context.miner.text,
+        )  # fmt: skip
+
+    def _sample(self, events: EventBatch, rows: Rows) -> NDArray[np.bool_]:
+        """Which rows (n,) are audited, unless they are salient."""
+        offset, record = (np.array(each, np.int64)[rows.event] for each in (events.offset, events.record))
+        nth = np.arange(len(rows)) - np.searchsorted(rows.event, rows.event)
+        return audit.sampled(self.topic, self.partition, offset, record, rows.trigger, nth)
 
     def snapshot(self) -> tuple[Arrays, dict[str, Any]]:
         """All that later results depend on: arrays, and what is best written as JSON."""
         arrays, rest = self.context.snapshot()
         arrays["marks"] = np.array([self._last_mark, self._last_salient])
+        arrays["salience"] = self._salience.snapshot()
         return arrays, rest
 
     def resume(self, arrays: Mapping[str, NDArray[np.generic]], rest: Mapping[str, Any]) -> None:
@@ -125,6 +157,7 @@ class Triage:
         Raises ValueError or KeyError for anything else.
         """
         self.context.resume(arrays, rest)
+        self._salience.resume(arrays["salience"])
         self._last_mark, self._last_salient = arrays["marks"].astype(np.float64).tolist()
 
     def _salient(
@@ -135,6 +168,8 @@ class Triage:
         wires: NDArray[np.float32],
         is_open: NDArray[np.bool_],
         logit: float,
+        threshold: float,
+        audited: bool,
     ) -> SalientEvent:
         index, template = int(rows.event[row]), int(rows.template[row])
         trigger = _TRIGGERS[rows.trigger[row]]
@@ -156,7 +191,8 @@ class Triage:
             template_id=f"{template:016x}", template=text,
             message=(events.message[index] if is_event else text)[:EXAMPLE_CHARS],
             features=rows.x[row].tolist(), wires=wires.tolist(), open_wires=is_open.astype(int).tolist(),
-            prefilter=logit, evidence=reasons(rows.why[row], self.context.miner.text),
+            prefilter=logit, threshold=threshold, audit=audited,
+            evidence=reasons(rows.why[row], self.context.miner.text),
             pace=rows.pace[row].tolist(), known=int(rows.known[row]), learning=bool(rows.learning[row]),
         )  # fmt: skip
 
@@ -352,6 +388,11 @@ def readout_prior(above: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.clip(above / 10.0, 0.0, 1.0).astype(np.float32)
 
 
-def unscored(logit: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:
-    """The score of events that no circuit sees: the prefilter's, at most that of one just let through."""
-    return np.minimum(logit - threshold, 0.0)
+def unscored(
+    logit: NDArray[np.float64], threshold: float, in_force: NDArray[np.float64] | float = -np.inf
+) -> NDArray[np.float64]:
+    """The score of events that no circuit sees: the prefilter's, at most that of one just let through.
+
+    threshold: the bundle's, which scores count from; in_force (n,): at each event, where it had moved.
+    """
+    return np.minimum(logit, np.maximum(in_force, threshold)) - threshold

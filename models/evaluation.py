@@ -7,8 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from models.audit import SHARE
 from models.context.context import Rows
 from models.evaluation_incidents import IncidentFigures
 from models.evidence_history import UNITS, EvidencePoints, UnitHistory, WorstUnits
@@ -19,7 +21,7 @@ from schemas.salient import SalientEvent
 
 RESAMPLES: Final = 200
 WORST: Final = 5  # misses and false alarms that are named
-UNSEEN: Final = -1e9  # added to the prefilter's score where no circuit ran: ranks below every scored event
+UNSEEN: Final = -1e9  # added to the prefilter's score where there is no other: ranks below every scored event
 
 
 def figures(
@@ -60,6 +62,17 @@ def interval(
             if not truth[pick].all():
                 drawn["roc_auc"].append(float(roc_auc_score(truth[pick], score[pick])))
     return {name: np.percentile(each, [2.5, 97.5]).tolist() for name, each in drawn.items() if each}
+
+
+def missed(found: int, rejected: int) -> tuple[float, list[float]]:
+    """How many of the rejected rows would have alerted, where so many of the audited ones would have, and a
+    95% interval.
+
+    That of Garwood for a Poisson mean (Biometrika 28, 1936), as a count in a small sample is.
+    """
+    low = float(chi2.ppf(0.025, 2 * found)) / 2.0 if found else 0.0
+    high = float(chi2.ppf(0.975, 2 * found + 2)) / 2.0
+    return found / SHARE, [low / SHARE, max(found / SHARE, min(high / SHARE, float(rejected)))]
 
 
 @dataclass
@@ -131,24 +144,28 @@ class Evaluation:
         logits: Sequence[float],
         alerting: Sequence[bool],
         salient: Sequence[bool],
+        unseen: Sequence[float],
         rows: Rows,
         text: Callable[[int], str],
     ) -> None:
         """Every row of a batch with its prefilter score: all events count, also those no circuit sees.
 
         The rows (n,), text of their templates, and of each its source, entity, event time (s), score, whether
-        it would alert by that, and whether it is salient.
+        it would alert by that, whether it is salient, and what twin and hybrids score it if it is not.
         """
         unit, last, flagged = self._unit, self.units.last, self.units.flagged[ScoreName.PREFILTER]
         by_prefilter = self.units.best[ScoreName.PREFILTER]
         by_heads = [best for name, best in self.units.best.items() if name != ScoreName.PREFILTER]
+        by_logits = [
+            self.units.best[name] for name in (ScoreName.TWIN, ScoreName.HYBRID, ScoreName.HYBRID_INT8)
+        ]
         truth, alerted = self.units.truth, self.units.flagged[ALERTS_BY]
         by_event = bool(self.labels.intervals)
         rises: list[tuple[int, int, float]] = []
         numbers = range(len(times))
-        columns = zip(numbers, sources, entities, times, logits, alerting, salient, strict=True)
+        columns = zip(numbers, sources, entities, times, logits, alerting, salient, unseen, strict=True)
         passed = self.incidents.passed
-        for row, source, entity, time, logit, alerts, is_salient in columns:
+        for row, source, entity, time, logit, alerts, is_salient, score in columns:
             passed(source, entity, time)
             at = unit(source, entity, time)
             if at < 0:
@@ -163,9 +180,14 @@ class Evaluation:
                 last[at] = time
             if alerts:
                 flagged[at] = True
-            if by_event and not is_salient:  # a salient one comes again, with its score
+            if is_salient:  # it comes again, with its score
+                continue
+            for best in by_logits:
+                if score > best[at]:
+                    best[at] = score
+            if by_event:
                 self._event_truth.append(self.labels.at_fault(source, time))
-                self._event_score.append(UNSEEN + logit)
+                self._event_score.append(score)
                 self._event_flag.append(False)
         if rises:
             self._keep(rises, rows, text)
@@ -183,12 +205,12 @@ class Evaluation:
         self, events: Sequence[SalientEvent], scores: EventScores, limits: NDArray[np.float64]
     ) -> None:
         """Salient events with all of their scores, in their order, and the largest p-value (n,) at which each
-        alerts.
+        alerts; audited ones are counted elsewhere.
         """
         most = limits.tolist()
         columns = {name: (scores.values[name].tolist(), scores.p_values[name].tolist()) for name in ScoreName}
         for row, event in enumerate(events):
-            at = self._unit(event.source, event.entity, event.time)
+            at = -1 if event.audit else self._unit(event.source, event.entity, event.time)
             if at < 0:
                 continue
             for name, (values, p_values) in columns.items():

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 SECONDS: Final = {"hour": 3600.0, "day": 86_400.0, "week": 604_800.0}
 MILLION: Final = 1e6  # events
 MOST: Final = 0.02  # largest p-value that alerts however few units there are: one in fifty is nothing rare
+UNUSUAL: Final = 0.01  # p-value up to which a unit of an incident is not normal again
 UNITS: Final = (*SECONDS, "million", "unit")
 SEVERE: Final = 17  # OpenTelemetry severity number from which a line is severe in itself
 _NAMES: Final = ", ".join(UNITS)

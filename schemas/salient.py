@@ -86,7 +86,7 @@ class Reason(BaseModel):
 
 
 class SalientEvent(BaseModel):
-    """An event that passed prefilter and gate: what it is, and what the circuit is given of it."""
+    """An event that passed prefilter and gate, or is audited: what it is, and what the circuit is given."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
@@ -125,6 +125,13 @@ class SalientEvent(BaseModel):
     ] = []
     open_wires: Annotated[list[Bit], Field(max_length=64, description="1 for every open wire, else 0.")] = []
     prefilter: Annotated[Finite, Field(description="Prefilter score, a logit.")] = 0.0
+    threshold: Annotated[
+        Finite, Field(description="Prefilter score from which on rows passed when this one came.")
+    ] = 0.0
+    audit: Annotated[
+        bool,
+        Field(description="Whether it did not pass, and is one of the few that are evaluated anyway."),
+    ] = False
     evidence: Annotated[
         list[Reason], Field(max_length=16, description="What makes the entity suspicious, most first.")
     ] = []

@@ -127,7 +127,10 @@ def test_metrics_have_the_keys_that_programs_rely_on(bundle: Bundle, logs: Path)
     assert metrics.keys() >= KEYS | {"event"}
     assert metrics["entity"].keys() == metrics["event"].keys() == FIGURES
     assert metrics["delay_seconds"].keys() == {"p50", "p90"}
-    assert metrics["gate"].keys() == {"prefilter_rate", "salient_rate", "mean_open_wires", "circuits"}
+    assert metrics["gate"].keys() == {
+        "prefilter_rate", "salient_rate", "mean_open_wires", "circuits", "threshold", "audited",
+        "missed_estimate", "missed_interval95",
+    }  # fmt: skip
     assert tuple(metrics["ablation"]) == tuple(ScoreName)
     for figures in metrics["ablation"].values():
         assert figures.keys() == FIGURES | {"interval95"}

@@ -36,6 +36,7 @@ def event(bundle: Bundle, prefilter_score: float, **features: float) -> SalientE
         id="0" * 32, topic="t", partition=0, offset=0, record=0, bundle=bundle.digest, trigger=Trigger.EVENT,
         time=0.0, watermark=0.0, entity="e", features=x[0].tolist(), wires=wires[0].tolist(),
         open_wires=is_open[0].astype(int).tolist(), prefilter=prefilter_score,
+        threshold=THRESHOLD,
     )  # fmt: skip
 
 
@@ -134,7 +135,7 @@ def salient_events(bundle: Bundle) -> list[tuple[SalientEvent, list[float]]]:
     events = TopicDecoder(ReadOptions()).decode(values, range(len(values)), none).events
     result = Triage(bundle, "t", 0).process(events)
     salient = [each for each in result.messages if isinstance(each, SalientEvent)]
-    scales = result.rows.scale[result.salient_rows].tolist()
+    scales = result.rows.scale[result.sent_rows].tolist()
     return list(zip(salient, scales, strict=True))[::3]
 
 
@@ -150,7 +151,7 @@ def naive(
         beyond = max(0.0, (said - scale[0]) / scale[1])
         logit += beyond if beyond <= 5.0 else 5.0 + 2.0 * log(1.0 + (beyond - 5.0) / 2.0)
     wires, is_open = InferenceGate(bundle.models, bundle.weights)(x[None])
-    if logit < bundle.manifest.prefilter_threshold:
+    if logit < of.threshold and not of.audit:
         is_open[:] = False
     changed = of.model_copy(
         update={

@@ -84,12 +84,16 @@ def seen(
     sources: str = "s",
     salient: list[bool] | None = None,
     whys: list[Why] | None = None,
+    unseen: list[float] | None = None,
 ) -> None:
-    """The prefilter has seen an event of each (entity, time, logit); sources: of all, or of each."""
+    """The prefilter has seen an event of each (entity, time, logit); sources: of all, or of each; unseen:
+    scores of those that are not salient, low unless given.
+    """
     entities, times, logits = (list(column) for column in zip(*lines, strict=True))
     n = len(lines)
     evaluation.prefiltered(
         list(sources.ljust(n, sources[-1])), entities, times, logits, [False] * n, salient or [True] * n,
+        unseen or [logit - 100.0 for logit in logits],
         some_rows(times, whys or [[]] * n), TEXTS.__getitem__,
     )  # fmt: skip
 
@@ -147,20 +151,26 @@ def test_a_delay_counts_from_the_start_of_the_fault() -> None:
     assert only_early.report(10)["delay_seconds"] == {"p50": None, "p90": None}
 
 
-def test_what_no_circuit_saw_ranks_below_all_that_one_did_and_by_the_prefilter() -> None:
-    """A fault and a normal entity no circuit saw, and below another normal one the worst scored fault."""
+def test_what_no_circuit_saw_ranks_by_the_score_that_the_prefilter_gives_it() -> None:
+    """A fault and a normal entity no circuit saw, and below another normal one the worst scored fault.
+
+    The density matrices have no such score: they rank it below all that they have seen.
+    """
     labels = Labels({"unseen": True, "usual": False, "low": True, "high": False})
     evaluation = Evaluation(labels)
     entities, logits = ["unseen", "usual", "low", "high"], [9.0, 8.0, 1.0, 2.0]
     lines = zip(entities, [1.0] * 4, logits, strict=True)
-    seen(evaluation, *lines, salient=[False, False, True, True])
+    seen(evaluation, *lines, salient=[False, False, True, True], unseen=[-5.0, -8.0, 0.0, 0.0])
     scored(evaluation, "s", "low", 1.0, -7.0, 0.5)
     scored(evaluation, "s", "high", 1.0, -6.0, 0.5)
     ablation = evaluation.report(4)["ablation"]
     assert ablation["prefilter"]["average_precision"] == pytest.approx((1 / 1 + 2 / 4) / 2)
-    for name in list(ScoreName)[1:]:  # in the order high, low, unseen, usual
-        assert ablation[name]["average_precision"] == pytest.approx((1 / 2 + 2 / 3) / 2)
-        assert ablation[name]["roc_auc"] == pytest.approx(2 / 4)
+    for name in (ScoreName.TWIN, ScoreName.HYBRID, ScoreName.HYBRID_INT8):  # unseen, high, low, usual
+        assert ablation[name]["average_precision"] == pytest.approx((1 / 1 + 2 / 3) / 2)
+        assert ablation[name]["roc_auc"] == pytest.approx(3 / 4)
+    density = ablation[ScoreName.DENSITY]  # high, low, unseen, usual
+    assert density["average_precision"] == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert density["roc_auc"] == pytest.approx(2 / 4)
 
 
 def test_every_alert_of_a_normal_entity_is_a_false_alarm() -> None:
