@@ -134,7 +134,6 @@ class Told:
     example: str
     p_value: float
     entity: str = ""
-    minutes: int = 0  # of the source that are over
     update: str = "opened"
     page: bool = True
     urgency: str = "warning"
@@ -152,8 +151,8 @@ SUSPICIOUS = [
     Told(REFUSED, 62, 60, "payment of 1 EUR refused", 2 / 20, entity="r1"),
     Told(REFUSED, 63, 61, "payment of 2 EUR refused", 2 / 20, entity="r1"),
     Told(REFUSED, 64, 62, "payment of 3 EUR refused", 2 / 20, entity="r1"),
-    Told(SLOW, 65, 63, "answer took 900 ms", 4 / 20, minutes=1),  # just on the rate
-    Told(MEMORY, 66, 64, "out of memory", 1 / 20, minutes=1),
+    Told(SLOW, 65, 63, "answer took 900 ms", 4 / 20),  # just on the rate
+    Told(MEMORY, 66, 64, "out of memory", 1 / 20),
     Told(STILL, 71, 69, "disk <*> is well", 1 / 20),
     Told(DONE, 111, 79, "request <*> done", 3 / 20, entity="r0"),
     # The first invoice ends at 112, as unexpected as 2.48 nats: p is 5 / 20, just above the rate.
@@ -227,7 +226,7 @@ def alert_of(told: Told, topic: str, bundle: str) -> dict[str, Any]:
         "example": told.example,
         "p_value": told.p_value,
         "p_limit": 4 / 20,
-        "known": KNOWN if told.entity else told.minutes,
+        "known": KNOWN if told.entity else 0,  # no minute of a source is over and confirmed
         "learning": not told.entity,
         "features": [
             {"name": name, "value": value, "expected": usual} for name, value, usual in cause.drivers
