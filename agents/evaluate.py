@@ -1,4 +1,4 @@
-"""The way of a salient event to an alert: circuit, readout, p-value, incident.
+"""The way of a salient event to a suspicious one: circuit, readout, p-value.
 
 No Kafka here: the worker and the replay of files call the same code.
 """
@@ -8,14 +8,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Final
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
-from agents.incidents import Incidents
-from agents.partitions import PartitionStates, TopicPartition
 from models.bundle import Bundle
 from models.context.features import Kind
 from models.detector import Evaluator
@@ -26,74 +23,18 @@ from models.scores import ALERTS_BY, PUBLISHED, EventScores, ScoreName
 from schemas.alert import Alert, Driver, Scores, fingerprint
 from schemas.events import severity_text
 from schemas.salient import SalientEvent
+from schemas.suspicious import Suspicious, SuspiciousMessage, Unusual
 from schemas.watermark import SalientMessage
 
 __all__ = ["SalientEvaluation", "alert_id", "make_alert"]
 
-# Salient events whose ids are remembered per input partition, to know one that was delivered twice.
-REMEMBERED = 4096
-
-
-class _Origin:
-    """What evaluate keeps for one input partition: its incidents and the ids of its latest events."""
-
-    def __init__(self, options: EvaluateOptions) -> None:
-        self.incidents = Incidents(options.resolve_after, options.pages_per_hour)
-        self._ids: dict[str, None] = {}
-
-    def seen(self, event_id: str) -> bool:
-        """Whether an event was delivered before; takes note of it."""
-        if event_id in self._ids:
-            return True
-        self._ids[event_id] = None
-        if len(self._ids) > REMEMBERED:
-            del self._ids[next(iter(self._ids))]
-        return False
-
-    def snapshot(self) -> dict[str, Any]:
-        """As JSON types."""
-        return {"ids": list(self._ids), "incidents": self.incidents.snapshot()}
-
-    def resume(self, content: dict[str, Any]) -> None:
-        """From a snapshot."""
-        self._ids = dict.fromkeys(map(str, content["ids"]))
-        self.incidents.resume(content["incidents"])
-
-
-class _Origins:
-    """What evaluate keeps for one partition of the salient topic: one _Origin per input partition in it."""
-
-    def __init__(self, options: EvaluateOptions) -> None:
-        self._options = options
-        self._origins: dict[TopicPartition, _Origin] = {}
-
-    def of(self, message: SalientMessage) -> _Origin:
-        """That of the input partition that a message came from."""
-        name = (message.topic, message.partition)
-        if name not in self._origins:
-            self._origins[name] = _Origin(self._options)
-        return self._origins[name]
-
-    def snapshot(self) -> bytes:
-        """All that later alerts depend on, as JSON."""
-        origins = [[*name, origin.snapshot()] for name, origin in self._origins.items()]
-        return orjson.dumps({"origins": origins})
-
-    def resume(self, data: bytes) -> None:
-        """Go on from a snapshot. Raises ValueError for anything else."""
-        try:
-            for topic, partition, content in orjson.loads(data)["origins"]:
-                origin = self._origins[str(topic), int(partition)] = _Origin(self._options)
-                origin.resume(content)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"not a snapshot of incidents: {error}") from None
+UNUSUAL: Final = 0.01  # p-value up to which a unit of an incident is not normal again
 
 
 class SalientEvaluation:
-    """Scores salient events and keeps the incidents of every input partition they come from.
+    """Scores salient events; knows nothing of those before.
 
-    What is kept for an input partition belongs to the partition of the salient topic that it is read from
-    (``states``), and is dropped with it. ``names``: the scores to compute, at least those that are published.
+    ``names``: the scores to compute, at least those that are published.
     """
 
     def __init__(
@@ -108,11 +49,8 @@ class SalientEvaluation:
         self._names = names
         asked = options.false_alarms
         self.false_alarms = FalseAlarms.parse(asked) if asked else bundle.false_alarms
-        self.states = PartitionStates(lambda topic, partition: _Origins(options))
         # Told of every score, also of those that raise no alert; replay holds them against labels.
         self.on_scores: Callable[[Sequence[SalientEvent], EventScores], None] | None = None
-        # Told of every suspicious event, as an alert that knows nothing of its incident, and its id.
-        self.on_suspicious: Callable[[Alert, str], None] | None = None
         # Told how many audited events were scored, and how many of them alert or would have, let through.
         self.on_audit: Callable[[int, int], None] = lambda audited, missed: None
 
@@ -130,16 +68,10 @@ class SalientEvaluation:
         """Raises ValueError for an event that cannot be scored with this bundle."""
         self.evaluator.check(event)
 
-    def process(self, messages: Sequence[SalientMessage], topic: str = "", partition: int = 0) -> list[Alert]:
-        """Score a micro-batch and return the alerts to publish, in order.
+    def process(self, messages: Sequence[SalientMessage]) -> list[SuspiciousMessage]:
+        """Score a micro-batch of salient events and watermarks, and return what is to be told of it, in order.
 
-        Args:
-            messages: salient events and watermarks, in their order.
-            topic: where they were read, "" for triage in this very process.
-            partition: the partition of it.
-
-        The result does not depend on how messages were cut into micro-batches. When scoring raises, nothing
-        was changed, and the same messages may be given again.
+        Watermarks are passed on, and each message has its own, so nothing is told of events as usual. The result does not depend on how messages were cut into micro-batches.
         """
         events = [message for message in messages if isinstance(message, SalientEvent)]
         scores = self.evaluator.score(events, self._names)
@@ -149,16 +81,15 @@ class SalientEvaluation:
         if audited := [row for row, event in enumerate(events) if event.audit]:
             missed = [self._missed(events[row], scores, row, float(limits[row])) for row in audited]
             self.on_audit(len(audited), sum(missed))
-        origins = self.states.of(topic, partition)
-        alerts: list[Alert] = []
+        found: list[SuspiciousMessage] = []
         row = 0
         for message in messages:
-            origin = origins.of(message)
-            alerts += origin.incidents.advance(message.watermark)
             if isinstance(message, SalientEvent):
-                alerts += self._judge(origin, message, scores, row, float(limits[row]))
+                found += self._judge(message, scores, row, float(limits[row]))
                 row += 1
-        return alerts
+            else:
+                found.append(message)
+        return found
 
     def limits(self, events: Sequence[SalientEvent]) -> NDArray[np.float64]:
         """Largest p-value (n,) at which each event alerts."""
@@ -175,22 +106,22 @@ class SalientEvaluation:
         return bool(scores.p_values[by][row] <= limit)
 
     def _judge(
-        self, origin: _Origin, event: SalientEvent, scores: EventScores, row: int, limit: float
-    ) -> list[Alert]:
-        """What an event makes of the incidents of its input partition."""
+        self, event: SalientEvent, scores: EventScores, row: int, limit: float
+    ) -> list[SuspiciousMessage]:
+        """What an event tells of incidents, if anything."""
         p_value = float(scores.p_values[ALERTS_BY][row])
-        if p_value > limit:
-            if p_value <= UNUSUAL:
-                origin.incidents.keep(event.source, event.entity, event.time)
-            return []
-        if origin.seen(event.id):
-            return []
-        p_values = {name: float(scores.p_values[name][row]) for name in PUBLISHED}
-        alert = make_alert(event, p_values, limit, self._explainer.explain(event.features))
-        incident, published = origin.incidents.observe(alert)
-        if self.on_suspicious is not None:
-            self.on_suspicious(alert, incident)
-        return published
+        if p_value <= limit:
+            p_values = {name: float(scores.p_values[name][row]) for name in PUBLISHED}
+            alert = make_alert(event, p_values, limit, self._explainer.explain(event.features))
+            return [Suspicious(watermark=event.watermark, time=alert.time, alert=alert)]
+        if p_value <= UNUSUAL:
+            return [
+                Unusual(
+                    topic=event.topic, partition=event.partition, watermark=event.watermark,
+                    time=event.time, source=event.source, entity=event.entity,
+                )
+            ]  # fmt: skip
+        return []
 
 
 def alert_id(event_id: str) -> str:

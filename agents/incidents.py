@@ -4,31 +4,37 @@ Suspicious events belong to one incident when they share an entity, or the templ
 when they are of one source as a whole, or of one source within BURST seconds; what begins within BURST
 seconds of an incident's beginning is part of it, too. An incident is over when none of its units was
 suspicious for ``resolve_after`` seconds of event time; it goes on if it begins again within FLAPPING seconds.
+
+Partitions of a topic may be apart in event time. Time passes for an incident with the slowest of those that
+it has members from. What another one says later of a time before its end opens it again, until an end that
+counts that in, and is no flapping: up to LATE seconds apart, whichever is read first, it is one incident.
 """
 
 from __future__ import annotations
 
 import hashlib
 import heapq
-from collections import deque
+from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from agents.partition_clocks import PartitionClocks
 from agents.urgency import ORDER, urgency
 from schemas.alert import ENTITIES_TOLD, SOURCES_TOLD, Alert, Update, Urgency
 
 __all__ = ["Incidents", "update_id"]
 
 MAX_INCIDENTS: Final = 1000
-"""Of one input partition, those that are over but may begin again among them. Beyond it one of these is
+"""Of one input topic, those that are over but may begin again among them. Beyond it one of these is
 forgotten, or the one that was quiet longest resolved early: a source that makes up new templates for ever
 must not fill the memory."""
 MAX_KEYS: Final = 4096  # names that one incident is known by; what is beyond finds it by others, and of
-MAX_KNOWN: Final = 100_000  # all incidents of a partition
+MAX_KNOWN: Final = 100_000  # all incidents of a topic
 BURST: Final = 60.0  # s, within which new evidence is one trouble
 FLAPPING: Final = 900.0  # s after its end in which an incident that begins again is the same one
 LONGEST_QUIET: Final = 3600.0  # s; each time that an incident begins again it takes twice as long to be over
+LATE: Final = 3600.0  # s that an incident which is over is remembered for partitions that are behind
 HEARTBEAT: Final = 600.0  # s after which an open incident is told again
 GROWN_AFTER: Final = 300.0  # s after a page in which growth raises no other
 GROWN_COUNT, GROWN_SOURCES = 10, 2  # times as many suspicious events in such a while, or sources, as before
@@ -40,10 +46,10 @@ class _Incident:
     """One incident; times in seconds of event time.
 
     first: its first alert, which gives id and fingerprint; latest: its last one; keys: the names it is known
-    by; sources, entities: the first ones; paged: when it has last paged, -inf for never, at how many
-    sources, at which urgency, and how many suspicious events a while of GROWN_AFTER had at most around then;
-    this_while: which one it is, and its events; told: when anything was last said; over: whether it is
-    resolved; quiet: how long it takes to be.
+    by; partitions: those that it has members from; sources, entities: the first ones; paged: when it has
+    last paged, -inf for never, at how many sources, at which urgency, and how many suspicious events a while
+    of GROWN_AFTER had at most around then; this_while: which one it is, and its events; told: when anything
+    was last said; over: whether it is resolved; quiet: how long it takes to be.
     """
 
     first: Alert
@@ -57,6 +63,7 @@ class _Incident:
     sources: list[str] = field(default_factory=list)
     entities: list[str] = field(default_factory=list)
     keys: dict[str, None] = field(default_factory=dict)
+    partitions: list[int] = field(default_factory=list)
     urgency: Urgency = "info"
     paged: float = float("-inf")
     paged_most: int = 0
@@ -71,10 +78,16 @@ class _Incident:
     @property
     def due(self) -> float:
         """When something is to be said of it at the latest, if nothing happens."""
-        end = self.last_seen + self.quiet
         if self.over:
-            return end + FLAPPING
-        return min(end, self.told + HEARTBEAT, self.paged + BURST if self.is_worse else float("inf"))
+            return self.end + FLAPPING + LATE
+        worse = self.paged + BURST
+        untold = self.is_worse and self.told < worse  # else the hour had no room for the page
+        return min(self.end, self.told + HEARTBEAT, worse if untold else float("inf"))
+
+    @property
+    def end(self) -> float:
+        """When it is over, if nothing happens."""
+        return self.last_seen + self.quiet
 
     @property
     def is_worse(self) -> bool:
@@ -83,20 +96,22 @@ class _Incident:
 
 
 class Incidents:
-    """The incidents of one input partition."""
+    """The incidents of one input topic.
+
+    Of each partition, messages come in its order; those of several partitions in any.
+    """
 
     def __init__(self, resolve_after: float, pages_per_hour: int, most: int = MAX_INCIDENTS) -> None:
         self._resolve_after = resolve_after
         self._pages_per_hour = pages_per_hour
         self._most = most
-        self._incidents: dict[
-            str, _Incident
-        ] = {}  # by id; those that are over too, while they may come again
+        self._incidents: dict[str, _Incident] = {}  # by id; those that are over too, while they are known
         self._known: dict[str, str] = {}  # id of the latest incident by key
-        # (seconds when there may be something to say, id), at least one entry for each incident. Entries are
-        # not moved when an incident goes on, only looked at again when their time has come.
-        self._due: list[tuple[float, str]] = []
-        self._pages: deque[float] = deque()  # of the last hour
+        # By partition that is waited for: (seconds when there may be something to say, id), at least one of
+        # each incident. They are not moved when it goes on, only looked at again when their time has come.
+        self._due: dict[int, list[tuple[float, str]]] = {}
+        self._clocks = PartitionClocks()
+        self._pages: list[float] = []  # of the last hour, in order
         self._opened = ""  # id of the incident that began last
 
     def __len__(self) -> int:
@@ -119,10 +134,10 @@ class Incidents:
             update = "opened"
         elif incident.over:
             incident.over, update = False, "reopened"
-            incident.quiet = min(LONGEST_QUIET, 2.0 * incident.quiet)
-            self._await(incident)
+            if alert.time > incident.end:  # else a partition is late
+                incident.quiet = min(LONGEST_QUIET, 2.0 * incident.quiet)
         self._add(incident, alert)
-        if incident.is_worse:
+        if update is not None or incident.is_worse:
             self._await(incident)
         if self._may_page(incident, alert):
             published.append(self._tell(incident, update or "grown", alert.time, alert.id, page=True))
@@ -130,26 +145,31 @@ class Incidents:
             published.append(self._tell(incident, update, alert.time, alert.id, page=False))
         return incident.first.id, published
 
-    def keep(self, source: str, entity: str, time: float) -> None:
+    def keep(self, partition: int, source: str, entity: str, time: float) -> None:
         """Note that a unit is still out of the ordinary, though not alarming: its incident is not over."""
-        incident = self._by_keys([_unit(source, entity)])
+        incident = self._by_keys([_unit(source, entity)], time)
         if incident is not None and not incident.over:
             incident.last_seen = max(incident.last_seen, time)
+            _join(incident, partition)
 
-    def advance(self, watermark: float) -> list[Alert]:
-        """What there is to say at this event time: incidents that are over, and those that go on."""
+    def advance(self, partition: int, watermark: float) -> list[Alert]:
+        """What there is to say when a partition has reached an event time: incidents that are over, and those
+        that go on.
+        """
+        self._clocks.advance(partition, watermark)
         published: list[Alert] = []
-        while self._due and self._due[0][0] <= watermark:
-            at, name = heapq.heappop(self._due)
+        while (waited := self._next_due()) is not None:
+            at, name = heapq.heappop(self._due[waited])
             incident = self._incidents.get(name)
             if incident is None:
                 continue
-            if incident.due <= watermark:
-                if incident.over:
-                    self._forget(incident)
-                    continue
-                published.append(self._resolve_or_continue(incident, max(at, incident.due)))
-            self._await(incident)
+            if incident.due > at or incident.due > self._reached(incident):
+                self._await(incident)
+            elif incident.over:
+                self._forget(incident)
+            else:
+                published.append(self._resolve_or_continue(incident, at))
+                self._await(incident)
         return published
 
     def snapshot(self) -> dict[str, Any]:
@@ -161,8 +181,9 @@ class Incidents:
                 for each in self._incidents.values()
             ],
             "known": self._known,
-            "due": sorted(self._due),
-            "pages": list(self._pages),
+            "due": [[each, sorted(heap)] for each, heap in self._due.items()],
+            "clocks": self._clocks.snapshot(),
+            "pages": self._pages,
             "opened": self._opened,
         }
 
@@ -174,33 +195,42 @@ class Incidents:
             told = {name: each[name] for name in _PLAIN}
             self._incidents[first.id] = _Incident(first=first, latest=latest, keys=keys, **told)
         self._known = {str(key): str(name) for key, name in content["known"].items()}
-        self._due = [(float(time), str(name)) for time, name in content["due"]]
-        self._pages = deque(map(float, content["pages"]))
+        self._due = {
+            int(each): [(float(time), str(name)) for time, name in heap] for each, heap in content["due"]
+        }
+        self._clocks.resume(content["clocks"])
+        self._pages = list(map(float, content["pages"]))
         self._opened = str(content["opened"])
 
     def _find(self, alert: Alert) -> _Incident | None:
         """The incident that an alert belongs to."""
-        incident = self._by_keys(_keys(alert))
+        incident = self._by_keys(_keys(alert), alert.time)
         if incident is not None:
             return incident
-        near = self._by_keys([_burst_key(alert.source)])
-        if near is not None and not near.over and alert.time <= near.last_seen + BURST:
+        near = self._by_keys([_burst_key(alert.source)], alert.time)
+        if (
+            near is not None
+            and not near.over
+            and near.first_seen - BURST <= alert.time <= near.last_seen + BURST
+        ):
             return near
         latest = self._incidents.get(self._opened)
-        if latest is not None and not latest.over and alert.time <= latest.first.time + BURST:
+        if latest is not None and not latest.over and abs(alert.time - latest.first.time) <= BURST:
             return latest
         return None
 
-    def _by_keys(self, keys: Iterable[str]) -> _Incident | None:
-        """The oldest incident that has one of the keys, one that is open before one that is over."""
-        found = [self._incidents[self._known[key]] for key in keys if key in self._known]
+    def _by_keys(self, keys: Iterable[str], time: float) -> _Incident | None:
+        """The oldest incident that has one of the keys, one that is open before one that is over; none that
+        has been over for too long at this event time.
+        """
+        known = [self._incidents[self._known[key]] for key in keys if key in self._known]
+        found = [each for each in known if not each.over or time <= each.end + FLAPPING]
         return min(found, key=lambda each: (each.over, each.first_seen, each.first.id), default=None)
 
     def _open(self, alert: Alert) -> _Incident:
         incident = _Incident(alert, alert, alert.time, alert.time, self._resolve_after)
         self._incidents[alert.id] = incident
         self._opened = alert.id
-        self._await(incident)
         return incident
 
     def _add(self, incident: _Incident, alert: Alert) -> None:
@@ -209,9 +239,10 @@ class Incidents:
         incident.first_seen = min(incident.first_seen, alert.time)
         incident.last_seen = max(incident.last_seen, alert.time)
         incident.latest = alert
+        _join(incident, alert.partition)
         this_while = int(alert.time // GROWN_AFTER)
-        incident.while_count = incident.while_count + 1 if this_while == incident.this_while else 1
-        incident.this_while = this_while
+        incident.while_count = 1 if this_while > incident.this_while else incident.while_count + 1
+        incident.this_while = max(incident.this_while, this_while)
         if self._name(incident, _burst_key(alert.source)):
             incident.source_count += 1
             if len(incident.sources) < SOURCES_TOLD:
@@ -254,13 +285,13 @@ class Incidents:
     def _has_room(self, time: float) -> bool:
         """Whether the last hour has had fewer pages than it may."""
         while self._pages and self._pages[0] <= time - HOUR:
-            self._pages.popleft()
+            del self._pages[0]
         return len(self._pages) < self._pages_per_hour
 
     def _tell(self, incident: _Incident, update: Update, time: float, name: str, page: bool) -> Alert:
         """What is known of an incident, as an alert of this id."""
         if page:
-            self._pages.append(time)
+            insort(self._pages, time)
             incident.paged, incident.paged_urgency = time, incident.urgency
             incident.paged_most, incident.paged_sources = incident.while_count, incident.source_count
         incident.told = max(incident.told, time)
@@ -289,17 +320,27 @@ class Incidents:
 
     def _resolve_or_continue(self, incident: _Incident, time: float) -> Alert:
         """The end of an incident where it was quiet for long enough, else that it goes on."""
-        end = incident.last_seen + incident.quiet
         name = update_id(incident.first.id, incident.updates)
-        if end <= time:
+        if incident.end <= time:
             incident.over = True
-            return self._tell(incident, "resolved", end, name, page=False)
+            return self._tell(incident, "resolved", incident.end, name, page=False)
         if incident.is_worse and self._has_room(time):
             return self._tell(incident, "grown", time, name, page=True)
         return self._tell(incident, "continues", time, name, page=False)
 
     def _await(self, incident: _Incident) -> None:
-        heapq.heappush(self._due, (incident.due, incident.first.id))
+        heap = self._due.setdefault(self._clocks.slowest(incident.partitions), [])
+        heapq.heappush(heap, (incident.due, incident.first.id))
+
+    def _reached(self, incident: _Incident) -> float:
+        """Event time up to which all is known of an incident."""
+        return self._clocks.reached(self._clocks.slowest(incident.partitions))
+
+    def _next_due(self) -> int | None:
+        """The partition whose time has brought the next incident, if there is one."""
+        reached = self._clocks.reached
+        ready = [(heap[0], each) for each, heap in self._due.items() if heap and heap[0][0] <= reached(each)]
+        return min(ready)[1] if ready else None
 
     def _make_room(self) -> list[Alert]:
         """Forget the incident that was quiet longest where there are too many, one that is over first."""
@@ -309,9 +350,10 @@ class Incidents:
             self._incidents.values(), key=lambda each: (not each.over, each.last_seen, each.first.id)
         )
         self._forget(oldest)
-        if len(self._due) > 8 * self._most:  # entries of incidents that are gone
-            self._due = [(each.due, name) for name, each in self._incidents.items()]
-            heapq.heapify(self._due)
+        if sum(map(len, self._due.values())) > 8 * self._most:  # entries of incidents that are gone
+            self._due = {}
+            for each in self._incidents.values():
+                self._await(each)
         if oldest.over:
             return []
         name = update_id(oldest.first.id, oldest.updates)
@@ -336,6 +378,12 @@ def update_id(incident: str, number: int) -> str:
 
 def _unit(source: str, entity: str) -> str:
     return f"e{entity}" if entity else f"s{source}"
+
+
+def _join(incident: _Incident, partition: int) -> None:
+    """Note that an incident has members from a partition."""
+    if partition not in incident.partitions:
+        incident.partitions.append(partition)
 
 
 def _burst_key(source: str) -> str:

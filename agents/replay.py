@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from agents.evaluate import SalientEvaluation
+from agents.group import Grouping
 from agents.inputs.inputs import Inputs
 from agents.inputs.merge import in_order
 from agents.inputs.tally import Tallies
@@ -131,12 +132,13 @@ class Replay:
             names=PUBLISHED if labels is None else list(ScoreName),
         )
         self.evaluation.on_audit = self.totals.audit
+        self.grouping = Grouping(evaluate)
         self._options = options
         self._figures = Evaluation(labels or Labels())
         self._labelled = labels is not None
         if self._labelled:
             self.evaluation.on_scores = self._score_salient
-            self.evaluation.on_suspicious = lambda alert, incident: self._figures.incidents.suspicious(
+            self.grouping.on_suspicious = lambda alert, incident: self._figures.incidents.suspicious(
                 incident, alert.source, alert.entity, alert.time
             )
 
@@ -182,7 +184,7 @@ class Replay:
         self.totals.add(output)
         if self._labelled:
             self._score_rows(output)
-        return self.evaluation.process(output.messages)
+        return self.grouping.process(self.evaluation.process(output.messages))
 
     def _score_rows(self, output: TriageOutput) -> None:
         """Hold every row's prefilter score against the labels."""

@@ -87,7 +87,8 @@ class Settings(BaseSettings):
         description="Folder of the trained bundle; unset: the default bundle that ships with qualm.",
     )
     role: Literal["all", "triage", "evaluate"] = Field(
-        default="all", description="What this worker does: `triage` reads logs, `evaluate` runs circuits."
+        default="all",
+        description="What this worker does: `triage` reads logs, `evaluate` runs circuits and keeps incidents.",
     )
     group: str = Field(
         default="qualm",
@@ -132,6 +133,10 @@ class Settings(BaseSettings):
 
     salient_topic: str = Field(
         default="qualm.salient", description="Topic between triage and evaluate; qualm creates it."
+    )
+    suspicious_topic: str = Field(
+        default="qualm.suspicious",
+        description="Topic between evaluate and incidents; qualm creates it.",
     )
     alerts_topic: str = Field(default="qualm.alerts", description="Topic for alerts; qualm creates it.")
     dead_letter_suffix: str = Field(
@@ -251,7 +256,7 @@ class Settings(BaseSettings):
     def _check_false_alarms(cls, value: str | None) -> str | None:
         return None if value is None else str(FalseAlarms.parse(value))
 
-    @field_validator("topics", "salient_topic", "alerts_topic")
+    @field_validator("topics", "salient_topic", "suspicious_topic", "alerts_topic")
     @classmethod
     def _check_topics(cls, value: tuple[str, ...] | str) -> tuple[str, ...] | str:
         names = (value,) if isinstance(value, str) else value
@@ -264,9 +269,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_together(self) -> Settings:
-        own = {self.salient_topic, self.alerts_topic}
-        if len(own) < 2 or own & set(self.topics):
-            raise ValueError("topics, salient_topic and alerts_topic must all be different topics")
+        own = {self.salient_topic, self.suspicious_topic, self.alerts_topic}
+        if len(own) < 3 or own & set(self.topics):
+            raise ValueError(
+                "topics, salient_topic, suspicious_topic and alerts_topic must all be different topics"
+            )
         if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):
             raise ValueError(
                 f"security_protocol {self.security_protocol} needs sasl_username and sasl_password"

@@ -1,7 +1,7 @@
-"""The worker: a Faust app with two agents.
+"""The worker: a Faust app with three agents.
 
-    input topics ─▶ triage ─▶ qualm.salient ─▶ evaluate ─▶ qualm.alerts
-                      └─▶ <topic>.dlq               └─▶ qualm.salient.dlq
+    input topics ─▶ triage ─▶ qualm.salient ─▶ evaluate ─▶ qualm.suspicious ─▶ incidents ─▶ qualm.alerts
+                      └─▶ <topic>.dlq    └─▶ qualm.salient.dlq      └─▶ qualm.suspicious.dlq
 
 Each agent takes a record batch, computes, publishes, waits until the broker has everything, and only then
 calls the batch published, which lets the transport commit it (see ``agents.kafka.transport``). State belongs
@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterable, Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from faust.types import TP
 
 from agents import metrics
 from agents.evaluate import SalientEvaluation
+from agents.group import Grouping
 from agents.kafka.dead_letters import outgoing, reason_label
 from agents.kafka.faust_app import create_app
 from agents.kafka.publisher import Outgoing, Publisher, PublishingStoppedError
@@ -31,20 +32,24 @@ from schemas.alert import Alert, cloudevents_headers
 from schemas.dead_letter import DeadLetter
 from schemas.formats.detection import TopicDecoder
 from schemas.salient import SalientEvent
+from schemas.suspicious import SuspiciousMessage, decode_suspicious
 from schemas.watermark import SalientMessage, decode_salient
 
 __all__ = ["Worker"]
 
 log = logging.getLogger("qualm.worker")
 
+Message = TypeVar("Message")
+
 
 class Worker:
-    """The two agents and the state they keep for the partitions of this process."""
+    """The agents and the state they keep for the partitions of this process."""
 
     def __init__(self, settings: Settings, bundle: Bundle) -> None:
         self._settings = settings
         self._bundle = bundle
         self._partitions = PartitionStates(self._triage)
+        self._grouping = Grouping(settings.evaluate_options())
         self._evaluation: SalientEvaluation | None = None
         if settings.role != "triage":
             self._evaluation = SalientEvaluation(
@@ -61,6 +66,7 @@ class Worker:
             self._add_agent("triage", self._triage_batch, *settings.topics)
         if settings.role != "triage":
             self._add_agent("evaluate", self._evaluate_batch, settings.salient_topic)
+            self._add_agent("incidents", self._group_batch, settings.suspicious_topic)
 
     def _add_agent(self, name: str, step: Callable[[RecordBatch], Awaitable[None]], *topics: str) -> None:
         channel = self.app.topic(*topics, key_serializer="raw", value_serializer="raw")
@@ -100,20 +106,37 @@ class Worker:
         _count_triage(batch.topic, output)
 
     async def _evaluate_batch(self, batch: RecordBatch) -> None:
-        messages: list[SalientMessage] = []
+        messages = await self._decoded(batch, self._salient_message)
+        size = self._settings.evaluate_batch
+        for first in range(0, len(messages), size):
+            found = self._evaluate(messages[first : first + size])
+            # One key per input topic: all that is suspicious in its partitions meets in one partition.
+            await self._publish(
+                [
+                    Outgoing(self._settings.suspicious_topic, each.encode(), each.topic.encode())
+                    for each in found
+                ]
+            )
+
+    async def _group_batch(self, batch: RecordBatch) -> None:
+        messages = await self._decoded(batch, decode_suspicious)
+        with metrics.BATCH_SECONDS.labels("incidents").time():
+            alerts = self._grouping.process(messages, batch.topic, batch.partition)
+        await self._publish([self._alert(alert) for alert in alerts])
+        for alert in alerts:
+            metrics.ALERTS.labels(alert.kind, alert.status).inc()
+
+    async def _decoded(self, batch: RecordBatch, decode: Callable[[bytes], Message]) -> list[Message]:
+        """The messages of a batch, of those that can be used; the others are published as dead letters."""
+        messages: list[Message] = []
         dead: list[DeadLetter] = []
         for index, value in enumerate(batch.values):
             try:
-                messages.append(self._salient_message(value or b""))
+                messages.append(decode(value or b""))
             except ValueError as error:
                 dead.append(dead_letter(batch, index, str(error)))
-        size = self._settings.evaluate_batch
         await self._publish([self._dead(letter) for letter in dead])
-        for first in range(0, len(messages), size):
-            alerts = self._evaluate(messages[first : first + size], batch)
-            await self._publish([self._alert(alert) for alert in alerts])
-            for alert in alerts:
-                metrics.ALERTS.labels(alert.kind, alert.status).inc()
+        return messages
 
     def _salient_message(self, value: bytes) -> SalientMessage:
         """A record of the salient topic. Raises ValueError for what this worker cannot evaluate."""
@@ -125,15 +148,15 @@ class Worker:
             self._evaluation.check(message)
         return message
 
-    def _evaluate(self, messages: list[SalientMessage], batch: RecordBatch) -> list[Alert]:
+    def _evaluate(self, messages: list[SalientMessage]) -> list[SuspiciousMessage]:
         assert self._evaluation is not None
         with metrics.BATCH_SECONDS.labels("evaluate").time():
-            alerts = self._evaluation.process(messages, batch.topic, batch.partition)
+            found = self._evaluation.process(messages)
         circuits = sum(
             isinstance(each, SalientEvent) and not each.audit and any(each.open_wires) for each in messages
         )
         metrics.CIRCUITS.labels(self._evaluation.device).inc(circuits)
-        return alerts
+        return found
 
     def _triage(self, topic: str, partition: int) -> PartitionTriage:
         options = self._settings.read_options(topic, self._bundle.manifest.read_options())
@@ -167,8 +190,7 @@ class Worker:
         """Drop the state of partitions that another worker has now."""
         kept = {(tp.topic, tp.partition) for tp in assigned}
         self._partitions.keep(kept)
-        if self._evaluation is not None:
-            self._evaluation.states.keep(kept)
+        self._grouping.states.keep(kept)
         metrics.LAG.clear()
         log.info(
             "Assigned: %s", ", ".join(sorted(f"{tp.topic}[{tp.partition}]" for tp in assigned)) or "nothing"

@@ -49,7 +49,8 @@ def _broker(address: str | None) -> Iterator[str]:
 
 def _measure(address: str, folder: Path, events: int) -> dict[str, Any]:
     name = f"bench-{os.getpid()}"
-    topics = {"TOPICS": name, "SALIENT_TOPIC": f"{name}.salient", "ALERTS_TOPIC": f"{name}.alerts"}
+    topics = {"TOPICS": name, "ALERTS_TOPIC": f"{name}.alerts"}
+    topics |= {"SALIENT_TOPIC": f"{name}.salient", "SUSPICIOUS_TOPIC": f"{name}.suspicious"}
     admin = AdminClient({"bootstrap.servers": address})
     admin.create_topics([NewTopic(name, PARTITIONS, 1)])[name].result()
     total = WARM + events + PACED

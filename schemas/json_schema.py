@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from schemas.alert import Alert
 from schemas.dead_letter import ERROR_HEADERS
 from schemas.salient import SalientEvent
+from schemas.suspicious import Suspicious, Unusual
 from schemas.watermark import Watermark
 
 __all__ = ["DIRECTORY", "LogEvent", "documents", "write"]
@@ -69,6 +70,8 @@ def documents() -> dict[str, dict[str, Any]]:
         "log_event": LogEvent.model_json_schema(),
         "salient": SalientEvent.model_json_schema(mode="serialization"),
         "watermark": Watermark.model_json_schema(mode="serialization"),
+        "suspicious": Suspicious.model_json_schema(mode="serialization"),
+        "unusual": Unusual.model_json_schema(mode="serialization"),
         "alert": Alert.model_json_schema(mode="serialization"),
         "dead_letter": _dead_letter(),
     }

@@ -32,7 +32,8 @@ from schemas.alert import Alert
 
 __all__ = ["run_demo"]
 
-LOGS, SALIENT, ALERTS, GROUP = "demo-logs", "qualm.salient", "qualm.alerts", "qualm-demo"
+LOGS, GROUP = "demo-logs", "qualm-demo"
+SALIENT, SUSPICIOUS, ALERTS = "qualm.salient", "qualm.suspicious", "qualm.alerts"
 EVENT_SECONDS = 2400.0  # of event time
 WALL_SECONDS = 35.0  # in which they are written, when the worker keeps up
 READY_SECONDS = 90.0
@@ -89,7 +90,7 @@ def _run(console: Console, seed: int, rate: float, duration: float, bundle: str 
     begin = time.monotonic()
     planned = truths(demo_incidents(duration), DEMO_START)
     with tempfile.TemporaryDirectory(prefix="qualm-demo-") as folder, EmbeddedBroker() as broker:
-        for topic in (LOGS, SALIENT, ALERTS):
+        for topic in (LOGS, SALIENT, SUSPICIOUS, ALERTS):
             broker.create_topic(topic)
         console.print(f"Broker on {broker.address}; starting a worker ...")
         with WorkerProcess(Path(folder), _settings(broker.address, bundle)) as worker:
@@ -108,7 +109,7 @@ def _run(console: Console, seed: int, rate: float, duration: float, bundle: str 
 
 def _settings(address: str, bundle: str | None) -> dict[str, str]:
     settings = {"BROKER": address, "TOPICS": LOGS, "GROUP": GROUP, "ROLE": "all", "START": "earliest"}
-    settings |= {"SALIENT_TOPIC": SALIENT, "ALERTS_TOPIC": ALERTS}
+    settings |= {"SALIENT_TOPIC": SALIENT, "SUSPICIOUS_TOPIC": SUSPICIOUS, "ALERTS_TOPIC": ALERTS}
     if bundle is not None:
         settings["BUNDLE"] = str(Path(bundle).resolve())
     return {f"QUALM_{name}": value for name, value in settings.items()}
@@ -241,14 +242,14 @@ class _AlertReader:
         return [Alert.decode(value) for value in values if value is not None]
 
     def drain(self, worker: WorkerProcess) -> Iterator[Alert]:
-        """Yield alerts until logs, salient events and alerts are all processed.
+        """Yield alerts until logs, salient and suspicious events and alerts are all processed.
 
         Raises:
             WorkerError: the worker ended, or is not done after a minute.
         """
         deadline = time.monotonic() + DRAIN_SECONDS
         # In this order: a commit on one topic means that what follows from it is already on the next.
-        for topic in (LOGS, SALIENT):
+        for topic in (LOGS, SALIENT, SUSPICIOUS):
             while self._uncommitted(topic):
                 yield from self.read(0.2)
                 worker.check()

@@ -46,8 +46,10 @@ def own_topics(settings: Settings) -> list[Topic]:
         topics += [Topic(settings.dead_letter_topic(name), dead) for name in settings.topics]
     if settings.role != "triage":
         topics += [
+            Topic(settings.suspicious_topic),
             Topic(settings.alerts_topic),
             Topic(settings.dead_letter_topic(settings.salient_topic), dead),
+            Topic(settings.dead_letter_topic(settings.suspicious_topic), dead),
         ]
     return topics
 

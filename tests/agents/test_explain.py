@@ -155,7 +155,7 @@ def test_alerts_of_a_simulated_stream(tmp_path: Path) -> None:
     write_file(str(logs), simulate(3, 400.0, 20.0, DEMO_START, demo_incidents(400.0)))
     options = EvaluateOptions(false_alarms="0.02/unit")
     replay = Replay(bundle, ReadOptions(), None, options)
-    replay.evaluation.on_suspicious = lambda alert, incident: alerts.append(alert)
+    replay.grouping.on_suspicious = lambda alert, incident: alerts.append(alert)
     replay.run(Inputs([str(logs)], load_settings()), lambda _: None, lambda _: None)
     assert len(alerts) > 20
     lines = [json.loads(line) for line in logs.read_bytes().splitlines()]

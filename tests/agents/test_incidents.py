@@ -34,7 +34,8 @@ def pages(published: list[Alert]) -> list[Alert]:
 class Run:
     """Incidents fed one event after the other, with the watermark at each."""
 
-    def __init__(self, pages_per_hour: int = 100, most: int = 1000) -> None:
+    def __init__(self, pages_per_hour: int = 100, most: int = 1000, partition: int = 0) -> None:
+        self.partition = partition
         self.incidents = Incidents(300.0, pages_per_hour, most)
         self.published: list[Alert] = []
         self.number = 0
@@ -49,7 +50,7 @@ class Run:
         return name
 
     def pass_to(self, time: float) -> list[Alert]:
-        published = self.incidents.advance(time)
+        published = self.incidents.advance(self.partition, time)
         self.published += published
         return published
 
@@ -189,8 +190,8 @@ def test_a_unit_that_is_not_normal_again_keeps_its_incident_open() -> None:
     run = Run()
     run.see(0.0)
     for time in range(60, 500, 60):
-        run.incidents.keep("api", "", float(time))
-        run.incidents.keep("other", "", float(time))
+        run.incidents.keep(0, "api", "", float(time))
+        run.incidents.keep(0, "other", "", float(time))
     assert run.pass_to(779.0)[-1].update == "continues"
     assert [(each.update, each.time) for each in run.pass_to(780.0)] == [("resolved", 780.0)]
 

@@ -78,7 +78,7 @@ def suspected(bundle: Bundle, logs: Path, device: str = "auto") -> tuple[list[Al
     """Everything suspicious, as alerts; those of one incident are not all published. And the figures."""
     found: list[Alert] = []
     replay = Replay(bundle, ReadOptions(), None, EvaluateOptions(device, false_alarms=MANY))
-    replay.evaluation.on_suspicious = lambda alert, incident: found.append(alert)
+    replay.grouping.on_suspicious = lambda alert, incident: found.append(alert)
     replay.run(Inputs([str(logs)], load_settings()), lambda _: None, lambda _: None)
     return found, replay.metrics()
 

@@ -54,7 +54,7 @@ def test_by_a_worker(
     wait_until(lambda: worker.metric("qualm_alerts_total") >= len(STORY), 90, "every alert is published")
     wait_until(lambda: broker.committed(unique, topic) == len(RECORDS), 20, "every record is committed")
     assert worker.stop() == 0
-    check([Alert.decode(record.value()) for record in broker.read(alerts)], topic, bundle, by_incident=True)
+    check([Alert.decode(record.value()) for record in broker.read(alerts)], topic, bundle)
     (dead,) = broker.read(f"{topic}.dlq")
     assert dead.value() == RECORDS[57]
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from agents.evaluate import SalientEvaluation
+from agents.group import Grouping
 from agents.inputs.inputs import Inputs
 from agents.records import RecordBatch
 from agents.replay import Replay
@@ -26,18 +27,19 @@ def directly(bundle: Bundle, size: int, times: int = 1) -> tuple[list[Alert], li
     """
     decoder = TopicDecoder(bundle.manifest.read_options())
     triage, evaluation = PartitionTriage(bundle, decoder, "file", 0), SalientEvaluation(bundle, OPTIONS)
+    grouping = Grouping(OPTIONS)
     n = len(RECORDS)
     whole = RecordBatch("file", 0, list(range(n)), list(RECORDS), [float("nan")] * n, [None] * n, [[]] * n)
     alerts: list[Alert] = []
     suspicious: list[Alert] = []
-    evaluation.on_suspicious = lambda alert, incident: suspicious.append(alert)
+    grouping.on_suspicious = lambda alert, incident: suspicious.append(alert)
     dead: list[int] = []
     for start in range(0, n, size):
         output = triage.process(whole[start : start + size])
         dead += [letter.offset for letter in output.dead]
         messages = [message for message in output.messages for _ in range(times)]
         for first in range(0, len(messages), size):
-            alerts += evaluation.process(messages[first : first + size])
+            alerts += grouping.process(evaluation.process(messages[first : first + size]))
     return suspicious, alerts, dead
 
 
