@@ -69,9 +69,10 @@ class SalientEvaluation:
         self.evaluator.check(event)
 
     def process(self, messages: Sequence[SalientMessage]) -> list[SuspiciousMessage]:
-        """Score a micro-batch of salient events and watermarks, and return what is to be told of it, in order.
+        """Score a micro-batch of salient events and watermarks; what is to be told of them, in order.
 
-        Watermarks are passed on, and each message has its own, so nothing is told of events as usual. The result does not depend on how messages were cut into micro-batches.
+        Watermarks are passed on. Each message has its own, too, so events that are as usual need not be told.
+        The result does not depend on how messages were cut into micro-batches.
         """
         events = [message for message in messages if isinstance(message, SalientEvent)]
         scores = self.evaluator.score(events, self._names)

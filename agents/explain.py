@@ -114,10 +114,12 @@ class Explained:
 class _Partition:
     """Triage of one partition, and its last lines."""
 
-    def __init__(self, bundle: Bundle, reading: ReadOptions, topic: str, partition: int) -> None:
+    def __init__(
+        self, bundle: Bundle, reading: ReadOptions, topic: str, partition: int, partitions: int
+    ) -> None:
         self._decoded: list[EventBatch] = []  # until their lines are taken
         decoder = TopicDecoder(reading, lambda decoded, *_: self._decoded.append(decoded.events))
-        self._triage = PartitionTriage(bundle, decoder, topic, partition)
+        self._triage = PartitionTriage(bundle, decoder, topic, partition, partitions)
         self._lines = LineHistory()
         self.events = 0
 
@@ -160,7 +162,7 @@ def find(
         if inner.can_be_of(batch):
             name = (batch.topic, batch.partition)
             if name not in partitions:
-                partitions[name] = _Partition(bundle, reading, *name)
+                partitions[name] = _Partition(bundle, reading, *name, inputs.partitions(batch.topic))
             if found := partitions[name].process(batch, inner):
                 return found
             passed = inner.is_passed_by(batch)

@@ -161,6 +161,7 @@ class Replay:
                 tallies.of_partition(topic, partition),
                 topic,
                 partition,
+                inputs.partitions(topic),
                 self.evaluation.false_alarms,
             )
         )

@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     )
     role: Literal["all", "triage", "evaluate"] = Field(
         default="all",
-        description="What this worker does: `triage` reads logs, `evaluate` runs circuits and keeps incidents.",
+        description="What this worker does: `triage` reads logs, `evaluate` runs circuits, keeps incidents.",
     )
     group: str = Field(
         default="qualm",
@@ -135,8 +135,7 @@ class Settings(BaseSettings):
         default="qualm.salient", description="Topic between triage and evaluate; qualm creates it."
     )
     suspicious_topic: str = Field(
-        default="qualm.suspicious",
-        description="Topic between evaluate and incidents; qualm creates it.",
+        default="qualm.suspicious", description="Topic between evaluate and incidents; qualm creates it."
     )
     alerts_topic: str = Field(default="qualm.alerts", description="Topic for alerts; qualm creates it.")
     dead_letter_suffix: str = Field(

@@ -73,7 +73,7 @@ class TriageOutput:
 
 
 class PartitionTriage:
-    """Triage of one input partition: its decoder, its detector state and its position."""
+    """Triage of one input partition, of so many: its decoder, its detector state and its position."""
 
     def __init__(
         self,
@@ -81,11 +81,12 @@ class PartitionTriage:
         decoder: TopicDecoder,
         topic: str,
         partition: int,
+        partitions: int = 1,
         false_alarms: FalseAlarms | None = None,
     ) -> None:
         """false_alarms: how many are accepted, None for the bundle's."""
         self._decoder = decoder
-        self._triage = Triage(bundle, topic, partition, false_alarms)
+        self._triage = Triage(bundle, topic, partition, partitions, false_alarms)
         # Offset behind the last record that was taken in. Records before it are not taken in twice: after a
         # rebalance that leaves the partition here, the broker repeats what was not committed yet.
         self._position = 0

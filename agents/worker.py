@@ -162,7 +162,9 @@ class Worker:
         options = self._settings.read_options(topic, self._bundle.manifest.read_options())
         asked = self._settings.evaluate_options().false_alarms
         false_alarms = FalseAlarms.parse(asked) if asked else None
-        return PartitionTriage(self._bundle, TopicDecoder(options), topic, partition, false_alarms)
+        partitions = self.app.consumer.topic_partitions(topic) or 1
+        decoder = TopicDecoder(options)
+        return PartitionTriage(self._bundle, decoder, topic, partition, partitions, false_alarms)
 
     def _alert(self, alert: Alert) -> Outgoing:
         return Outgoing(

@@ -30,7 +30,9 @@ from schemas.salient import EXAMPLE_CHARS, SalientEvent, Trigger, event_id
 from schemas.watermark import SalientMessage, Watermark
 
 MARK_EVERY: Final = 60.0  # s of event time between the notices that tell evaluate how far a partition is
-MARK_FOR: Final = 3600.0  # s after its last salient event that a partition goes on to send them
+# s after its last salient event that a partition goes on to send them: longer than an incident is quiet until
+# it is over and a silent partition is waited for, which are an hour each
+MARK_FOR: Final = 3 * 3600.0
 _TRIGGERS: Final = list(Trigger)  # by their code
 _READOUTS: Final = {
     ScoreName.TWIN: TWIN_READOUT,
@@ -86,13 +88,23 @@ class InferenceGate:
 
 
 class Triage:
-    """Templates, surprise features, prefilter, INT8 encoder and gate for one input partition."""
+    """Templates, surprise features, prefilter, INT8 encoder and gate for one input partition.
+
+    partitions: how many the topic has. False alarms are asked for all of it, and a partition knows its own
+    pace only: that of the topic is taken to be as many times as large.
+    """
 
     def __init__(
-        self, bundle: Bundle, topic: str, partition: int, false_alarms: FalseAlarms | None = None
+        self,
+        bundle: Bundle,
+        topic: str,
+        partition: int,
+        partitions: int = 1,
+        false_alarms: FalseAlarms | None = None,
     ) -> None:
         """false_alarms: how many are accepted, None for the bundle's; what could alert by it passes."""
         manifest = bundle.manifest
+        self._partitions = partitions
         self.bundle, self.topic, self.partition = bundle, topic, partition
         line = prefilter.from_arrays(bundle.weights)
         self.context = Context(TemplateMiner(manifest.merges), manifest.entity_timeout, line=line)
@@ -112,6 +124,7 @@ class Triage:
         """
         forgotten_before = self.context.forgotten
         rows = self.context.update(events)
+        rows.pace[:, 0] *= self._partitions
         logits = prefilter.logit(rows.x, rows.line)
         if not np.isfinite(logits).all():
             raise ValueError("a surprise feature is no finite number, so the event has no score")

@@ -38,6 +38,7 @@ class Inputs:
         self._settings = settings
         self._most = most
         self._topics = topics
+        self._partitions: dict[str, int] = {}  # of the topics that were begun
         self.files = [] if topics else expand(inputs)
         self._parts = streams(self.files)
         if len(self._parts) > MOST_STREAMS:
@@ -58,6 +59,10 @@ class Inputs:
         """What each stream of files is called: its file, or the last of its rotated ones and their number."""
         more = ("" if len(part) == 1 else f" ({len(part)} files)" for part in self._parts)
         return [self.files[part[-1]] + text for part, text in zip(self._parts, more, strict=True)]
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions a topic has that is being read; 1 for files."""
+        return self._partitions.get(topic, 1)
 
     def place(self, topic: str, partition: int, offset: int) -> str:
         """Where a record is, for people: file and line, or partition and offset."""
@@ -119,6 +124,7 @@ class Inputs:
             try:
                 with KafkaSource(url, self._settings, self._share(len(self._topics))) as source:
                     self.total += source.total
+                    self._partitions[source.topic] = source.partitions
                     for batch in source:
                         self.done += len(batch)
                         yield batch

@@ -57,6 +57,7 @@ class KafkaSource:
         except ValueError as error:
             raise SourceError(f"{url}: the part before the topic must be host:port[,host:port]") from error
         self._runner = asyncio.Runner()
+        self.partitions = 1  # of the topic
         # Records to expect, over all partitions. Compaction and transactions leave fewer.
         self.total = 0
         self._ends: dict[TopicPartition, int] = {}
@@ -140,7 +141,8 @@ class KafkaSource:
         )
         try:
             await consumer.start()
-            partitions = [TopicPartition(self.topic, number) for number in range(known[self.topic])]
+            self.partitions = known[self.topic]
+            partitions = [TopicPartition(self.topic, number) for number in range(self.partitions)]
             consumer.assign(partitions)
             begins = await consumer.beginning_offsets(partitions)
             ends = await consumer.end_offsets(partitions)

@@ -10,6 +10,7 @@ import pytest
 
 from agents.demo.simulation import simulate
 from agents.evaluate import SalientEvaluation
+from agents.group import Grouping
 from agents.partitions import PartitionStates
 from agents.records import RecordBatch
 from agents.triage import PartitionTriage
@@ -40,7 +41,7 @@ def records() -> RecordBatch:
 
 
 class Pipeline:
-    """Triage and evaluation of one partition, with the alerts so far."""
+    """Triage, evaluation and incidents of one partition, with the alerts so far."""
 
     def __init__(self, bundle: Bundle) -> None:
         def make(topic: str, partition: int) -> PartitionTriage:
@@ -48,20 +49,22 @@ class Pipeline:
 
         self.triage = PartitionStates(make)
         self.evaluation = SalientEvaluation(bundle, MANY_ALERTS)
+        self.grouping = Grouping(MANY_ALERTS)
         self.alerts: list[Alert] = []
         self.dead = 0
 
     def take(self, batch: RecordBatch) -> None:
         output = self.triage.of("logs", 2).process(batch)
         self.dead += len(output.dead)
-        self.alerts += self.evaluation.process(output.messages, "qualm.salient", 1)
+        found = self.evaluation.process(output.messages)
+        self.alerts += self.grouping.process(found, "qualm.suspicious", 1)
 
     def moved_to(self, other: Pipeline) -> Pipeline:
         """What another worker makes of the snapshots."""
         for name, data in self.triage.snapshot().items():
             other.triage.resume(*name, data)
-        for name, data in self.evaluation.states.snapshot().items():
-            other.evaluation.states.resume(*name, data)
+        for name, data in self.grouping.states.snapshot().items():
+            other.grouping.states.resume(*name, data)
         other.alerts, other.dead = self.alerts, self.dead
         return other
 
@@ -105,15 +108,15 @@ def test_states_are_made_once_and_dropped_with_their_partition(bundle: Bundle) -
 def test_what_is_no_snapshot_is_refused_and_changes_nothing(bundle: Bundle, records: RecordBatch) -> None:
     pipeline = Pipeline(bundle)
     pipeline.take(records[:500])
-    kept = pipeline.triage.of("logs", 2), pipeline.evaluation.states.of("qualm.salient", 1)
+    kept = pipeline.triage.of("logs", 2), pipeline.grouping.states.of("qualm.suspicious", 1)
     good = pipeline.triage.snapshot()["logs", 2]
     renamed = good.replace(b'"ring"', b'"gnir"')
     for bad in (b"", b"{}", b"\x80\x04cposix\nsystem\n", good[: len(good) // 2], renamed):
         with pytest.raises(ValueError, match="not a snapshot"):
             pipeline.triage.resume("logs", 2, bad)
         with pytest.raises(ValueError, match="not a snapshot"):
-            pipeline.evaluation.states.resume("qualm.salient", 1, bad)
-    assert kept == (pipeline.triage.of("logs", 2), pipeline.evaluation.states.of("qualm.salient", 1))
+            pipeline.grouping.states.resume("qualm.suspicious", 1, bad)
+    assert kept == (pipeline.triage.of("logs", 2), pipeline.grouping.states.of("qualm.suspicious", 1))
 
 
 def test_a_snapshot_of_another_bundle_is_refused(bundle: Bundle, records: RecordBatch) -> None:

@@ -16,6 +16,7 @@ import pytest
 from agents import replay as replay_module
 from agents.demo.simulation import DEMO_START, demo_incidents, simulate, truths, write_file, write_labels
 from agents.evaluate import SalientEvaluation
+from agents.group import Grouping
 from agents.inputs.files import FileReader
 from agents.inputs.inputs import Inputs
 from agents.replay import EntityCount, Replay
@@ -104,13 +105,13 @@ def test_alerts_do_not_depend_on_batching(bundle: Bundle, logs: Path, batch: int
     expected, _ = replayed(bundle, logs, None)
     assert expected
     triage = PartitionTriage(bundle, TopicDecoder(ReadOptions()), "file", 0)
-    evaluation = SalientEvaluation(bundle)
+    evaluation, grouping = SalientEvaluation(bundle), Grouping()
     alerts = []
     for read in FileReader(str(logs)):
         for start in range(0, len(read), batch):
             messages = triage.process(read[start : start + batch]).messages
             for first in range(0, len(messages), 7):
-                alerts += evaluation.process(messages[first : first + 7])
+                alerts += grouping.process(evaluation.process(messages[first : first + 7]))
     assert [alert.encode() for alert in alerts] == expected
 
 

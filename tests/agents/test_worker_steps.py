@@ -1,4 +1,4 @@
-"""The worker's two agents without a broker: only Faust's producer and its idle consumer are replaced.
+"""The worker's agents without a broker: only Faust's producer and its idle consumer are replaced.
 
 Batches go through the agents' own functions, as Faust's streams would bring them.
 """
@@ -46,6 +46,10 @@ class NoConsumer:
     def highwater(self, tp: TP) -> None:
         """Nothing is known of how far a partition reaches."""
 
+    def topic_partitions(self, topic: str) -> int:
+        """As the broker has told."""
+        return 4 if topic == "wide" else 1
+
 
 class Bench:
     """A worker at work on what a test hands to its agents."""
@@ -57,6 +61,7 @@ class Bench:
         self.worker.app.consumer = NoConsumer()
         self.worker.publisher = Publisher(self.broker, first_wait=0, last_wait=0)
         self.ledger: Ledger[TP] = Ledger()
+        self.read: dict[int, int] = {}  # salient events so far, by partition
 
     def batch(self, topic: str, partition: int, first: int, values: Iterable[bytes]) -> RecordBatch:
         """Records with consecutive offsets from ``first`` on, in the ledger."""
@@ -72,6 +77,20 @@ class Bench:
 
     def evaluate(self, *batches: RecordBatch) -> None:
         self._run("qualm.evaluate", batches)
+
+    def group(self, *batches: RecordBatch) -> None:
+        self._run("qualm.incidents", batches)
+
+    def judge(self, values: Iterable[bytes], partition: int = 0) -> None:
+        """Salient events through both agents of the role."""
+        first = self.read.get(partition, 0)
+        batch = self.batch("qualm.salient", partition, first, values)
+        self.read[partition] = first + len(batch)
+        told = len(self.stored("qualm.suspicious"))
+        self.evaluate(batch)
+        found = [sent.value for sent in self.stored("qualm.suspicious")[told:]]
+        if found:
+            self.group(self.batch("qualm.suspicious", 0, told, found))
 
     def _run(self, agent: str, batches: Iterable[RecordBatch]) -> None:
         async def stream() -> AsyncIterator[RecordBatch]:
@@ -175,6 +194,26 @@ def test_what_evaluate_read_is_committed_when_all_that_came_of_it_is_acknowledge
     evaluate.evaluate(evaluate.batch("qualm.salient", 0, 0, values))
     assert check_that_the_last_answer_commits(evaluate, "qualm.salient", len(values)) > 2
     assert evaluate.dead_offsets("qualm.salient.dlq") == [0]
+    assert evaluate.alerts() == []
+    assert {sent.key for sent in evaluate.stored("qualm.suspicious")} == {b"logs"}
+
+
+def test_what_incidents_read_is_committed_when_all_that_came_of_it_is_acknowledged(
+    evaluate: Bench, salient: list[SalientMessage]
+) -> None:
+    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 0, [event.encode() for event in salient]))
+    values = [b"{]", b"3", *(sent.value for sent in evaluate.stored("qualm.suspicious"))]
+    evaluate.broker.plans.extend([LATE] * 10_000)
+    evaluate.group(evaluate.batch("qualm.suspicious", 2, 0, values))
+    late = 0
+    while waiting := evaluate.broker.late:
+        assert evaluate.position("qualm.suspicious", 2) is None, "committed before everything is acknowledged"
+        evaluate.broker.answer_late(waiting - 1)
+        evaluate.tasks.settle()
+        late += 1
+    assert late > 2
+    assert evaluate.position("qualm.suspicious", 2) == len(values)
+    assert evaluate.dead_offsets("qualm.suspicious.dlq") == [0, 1]
     assert evaluate.alerts()
 
 
@@ -217,7 +256,7 @@ def test_salient_events_of_another_bundle_are_refused_with_the_reason(
     assert headers["qualm.error.offset"] == b"7"
     assert evaluate.alerts() == []
     assert evaluate.position("qualm.salient") == 8
-    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 8, [event.encode()]))
+    evaluate.judge([event.encode()])
     assert len(evaluate.alerts()) == 1
 
 
@@ -239,20 +278,65 @@ def test_triage_forgets_partitions_that_went_away_and_keeps_the_others(triage: B
     assert {dict(sent.headers)["qualm.error.partition"] for sent in triage.broker.stored} == {b"0"}
 
 
-def test_evaluate_forgets_partitions_that_went_away_and_keeps_the_others(
+def test_incidents_are_forgotten_with_their_partition_and_the_others_kept(
     evaluate: Bench, salient: list[SalientMessage]
 ) -> None:
     event = suspicious(salient)
-    here = [event.model_copy(update={"partition": number}).encode() for number in (0, 1)]
-    evaluate.assigned(TP("qualm.salient", 0), TP("qualm.salient", 1))
-    for number in (0, 1):
-        evaluate.evaluate(evaluate.batch("qualm.salient", number, 0, [here[number]]))
-    assert [alert.partition for alert in evaluate.alerts()] == [0, 1]
-    evaluate.assigned(TP("qualm.salient", 1), TP("logs", 0))
-    evaluate.assigned(TP("qualm.salient", 0), TP("qualm.salient", 1))
-    for number in (0, 1):
-        evaluate.evaluate(evaluate.batch("qualm.salient", number, 0, [here[number]]))
-    assert [alert.partition for alert in evaluate.alerts()] == [0, 1, 0]
+    for topic in ("logs", "wide"):
+        evaluate.evaluate(
+            evaluate.batch("qualm.salient", 0, 0, [event.model_copy(update={"topic": topic}).encode()])
+        )
+    logs, wide = (sent.value for sent in evaluate.stored("qualm.suspicious"))
+
+    def group() -> None:
+        evaluate.group(
+            evaluate.batch("qualm.suspicious", 0, 0, [logs]), evaluate.batch("qualm.suspicious", 1, 0, [wide])
+        )
+
+    here = TP("qualm.suspicious", 0), TP("qualm.suspicious", 1)
+    evaluate.assigned(*here)
+    group()
+    assert [alert.topic for alert in evaluate.alerts()] == ["logs", "wide"]
+    evaluate.assigned(here[1], TP("logs", 0))
+    evaluate.assigned(*here)
+    group()
+    assert [alert.topic for alert in evaluate.alerts()] == ["logs", "wide", "logs"]
+
+
+def test_partitions_of_a_topic_are_one_incident_and_topics_are_not(
+    evaluate: Bench, salient: list[SalientMessage]
+) -> None:
+    event = suspicious(salient)
+    of = [("logs", 0), ("logs", 1), ("logs", 2), ("wide", 0)]
+    for number, (topic, partition) in enumerate(of):
+        changes = {"topic": topic, "partition": partition}
+        evaluate.judge(copies(event, [number], **changes), partition)
+    for topic, partition in of[::-1]:
+        moved = event.model_copy(update={"topic": topic, "partition": partition})
+        evaluate.judge([much_later(moved)], partition)
+    told = [(alert.topic, alert.update, alert.page, alert.count) for alert in evaluate.alerts()]
+    assert told == [
+        ("logs", "opened", True, 1),
+        ("wide", "opened", True, 1),
+        ("wide", "resolved", False, 1),
+        ("logs", "resolved", False, 3),
+    ]
+
+
+def test_a_partition_of_a_topic_of_four_takes_it_to_be_four_times_as_busy(
+    bundle: Bundle, lines: list[bytes], benches: list[Bench]
+) -> None:
+    paces = []
+    for topic in ("logs", "wide"):
+        bench = Bench(bundle, role="triage")
+        benches.append(bench)
+        bench.triage(bench.batch(topic, 0, 0, lines))
+        found = [decode_salient(sent.value) for sent in bench.stored("qualm.salient")]
+        paces.append([each.pace for each in found if isinstance(each, SalientEvent)])
+    one, four = paces
+    assert one
+    # Of the units that begin in a second each partition sees a part; those to an event are the same in all.
+    assert four == [(pytest.approx(4.0 * second), event) for second, event in one]
 
 
 def much_later(event: SalientEvent) -> bytes:
@@ -267,8 +351,8 @@ def test_a_salient_event_that_is_delivered_twice_counts_once(
 ) -> None:
     event = suspicious(salient)
     first, second = copies(event, [1, 2])
-    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 0, [first, first]))
-    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 2, [first, second, much_later(event)]))
+    evaluate.judge([first, first])
+    evaluate.judge([first, second, much_later(event)])
     assert [alert.count for alert in evaluate.alerts() if alert.status == "resolved"] == [2]
 
 
@@ -277,8 +361,8 @@ def test_the_ids_of_the_latest_4096_events_are_remembered(
 ) -> None:
     event = suspicious(salient)
     first, *others = copies(event, range(4097))
-    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 0, [first, *others[:4095], first]))  # still known
-    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 4097, [others[4095], first, much_later(event)]))
+    evaluate.judge([first, *others[:4095], first])  # still known
+    evaluate.judge([others[4095], first, much_later(event)])
     (resolved,) = [alert for alert in evaluate.alerts() if alert.status == "resolved"]
     assert resolved.count == 4096 + 2  # the last one, and the first once more
 
@@ -287,14 +371,18 @@ def test_the_ids_of_the_latest_4096_events_are_remembered(
     ("role", "reads"),
     [
         ("triage", {"qualm.triage": ["a", "b"]}),
-        ("evaluate", {"qualm.evaluate": ["salient"]}),
-        ("all", {"qualm.triage": ["a", "b"], "qualm.evaluate": ["salient"]}),
+        ("evaluate", {"qualm.evaluate": ["salient"], "qualm.incidents": ["suspicious"]}),
+        (
+            "all",
+            {"qualm.triage": ["a", "b"], "qualm.evaluate": ["salient"], "qualm.incidents": ["suspicious"]},
+        ),
     ],
 )
 def test_each_role_has_its_agents_and_they_are_given_bytes(
     bundle: Bundle, role: str, reads: dict[str, list[str]]
 ) -> None:
-    worker = Worker(load_settings(topics="a,b", salient_topic="salient", role=role), bundle)
+    topics = {"topics": "a,b", "salient_topic": "salient", "suspicious_topic": "suspicious"}
+    worker = Worker(load_settings(**topics, role=role), bundle)
     assert (worker._evaluation is None) == (role == "triage")  # whoever triages loads no device
     app = worker.app
     channels = {name: agent.channel for name, agent in app.agents.items()}
@@ -306,7 +394,7 @@ def test_each_role_has_its_agents_and_they_are_given_bytes(
 def test_alerts_carry_their_fingerprint_as_key_and_their_id_in_cloudevents(
     evaluate: Bench, salient: list[SalientMessage]
 ) -> None:
-    evaluate.evaluate(evaluate.batch("qualm.salient", 0, 0, [each.encode() for each in salient]))
+    evaluate.judge([each.encode() for each in salient])
     assert evaluate.stored("qualm.alerts")
     for sent in evaluate.stored("qualm.alerts"):
         alert = Alert.decode(sent.value)
@@ -344,7 +432,7 @@ def test_entities_forgotten_for_want_of_room_are_counted(triage: Bench) -> None:
 
 
 def test_the_lag_is_what_is_left_behind_the_batch(triage: Bench, lines: list[bytes]) -> None:
-    class Reaches:
+    class Reaches(NoConsumer):
         """A consumer that knows the end of one partition."""
 
         def __init__(self, ends: dict[TP, int]) -> None:

@@ -49,7 +49,8 @@ def test_by_a_worker(
     alerts = f"{unique}.alerts"
     worker = start_worker(
         broker=broker.address, topics=topic, group=unique, bundle=folder, device="compiled",
-        salient_topic=f"{unique}.salient", alerts_topic=alerts, resolve_after_seconds=tell.RESOLVE_AFTER,
+        salient_topic=f"{unique}.salient", suspicious_topic=f"{unique}.suspicious", alerts_topic=alerts,
+        resolve_after_seconds=tell.RESOLVE_AFTER,
     )  # fmt: skip
     wait_until(lambda: worker.metric("qualm_alerts_total") >= len(STORY), 90, "every alert is published")
     wait_until(lambda: broker.committed(unique, topic) == len(RECORDS), 20, "every record is committed")

@@ -27,6 +27,7 @@ def settings_for(broker: Broker, name: str) -> dict[str, str]:
         "topics": f"{name}.logs",
         "group": name,
         "salient_topic": f"{name}.salient",
+        "suspicious_topic": f"{name}.suspicious",
         "alerts_topic": f"{name}.alerts",
         # Enough alerts for a test, however well the bundle knows these services.
         "false_alarms": "0.9/unit",

@@ -15,7 +15,9 @@ def test_the_committed_schema_is_true(name: str) -> None:
 
 def test_there_is_a_schema_per_kind_of_record(tmp_path: Path) -> None:
     write(tmp_path)
-    names = {f"{name}.schema.json" for name in ("log_event", "salient", "watermark", "alert", "dead_letter")}
+    of_salient, of_suspicious = ("salient", "watermark"), ("suspicious", "unusual")
+    kinds = ("log_event", *of_salient, *of_suspicious, "alert", "dead_letter")
+    names = {f"{name}.schema.json" for name in kinds}
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in DIRECTORY.iterdir()} == names
 
 
