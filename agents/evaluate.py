@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +26,6 @@ from schemas.suspicious import Suspicious, SuspiciousMessage, Unusual
 from schemas.watermark import SalientMessage
 
 __all__ = ["SalientEvaluation", "alert_id", "make_alert"]
-
-UNUSUAL: Final = 0.01  # p-value up to which a unit of an incident is not normal again
 
 
 class SalientEvaluation:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.evaluate import SalientEvaluation
+from agents.group import Grouping
 from agents.progress import progress_bars
 from benchmarks.table import show
 from benchmarks.year_calendar import QUIET_DAYS
@@ -42,7 +43,7 @@ def run(
     warm_up()
     year = Year(seed, days, load)
     score = Score(year.calendar, year.versions.renewed, bundle.manifest.entity_timeout)
-    triage, evaluation = Triage(bundle, TOPIC, 0), SalientEvaluation(bundle)
+    triage, evaluation, grouping = Triage(bundle, TOPIC, 0), SalientEvaluation(bundle), Grouping()
     events = rows = salient = 0
     start = time.perf_counter()
     for day, batch in enumerate(year.batches()):
@@ -52,7 +53,7 @@ def run(
         result = triage.process(batch)
         events, rows = events + len(batch), rows + len(result.rows)
         salient += len(result.salient_rows)
-        for alert in evaluation.process(result.messages):
+        for alert in grouping.process(evaluation.process(result.messages)):
             score.add(alert)
     seconds = time.perf_counter() - start
     measured = {"seed": seed, "days": days, "events": events, "seconds": round(seconds, 1)}

@@ -140,6 +140,28 @@ def test_a_page_that_the_hour_has_no_room_for_is_tried_again_with_the_heartbeat(
     ]
 
 
+def test_growth_counts_what_partitions_say_at_the_turn_of_a_while() -> None:
+    """Ten times as many in one while of five minutes, though a partition is still in the one before."""
+    steady = [Said(t % 2, 300.0 + 150.0 * t, 7, t) for t in range(8)]  # two in each while, up to 1350
+    many = [Said(t % 2, 1510.0 - 20.0 * (t % 2) + t, 7, 100 + t) for t in range(25)]
+    topic = all_of([*steady, *many])
+    assert [(each.update, each.count) for each in topic.published if each.page] == [
+        ("opened", 1),
+        ("grown", 28),
+    ]
+
+
+def test_pages_of_partitions_that_are_apart_share_the_room_of_an_hour() -> None:
+    topic = Topic(pages_per_hour=2)
+    for number, (partition, time) in enumerate(
+        [(0, 3000.0), (1, 100.0), (0, 3650.0), (0, 3750.0), (0, 6500.0)]
+    ):
+        topic.take(Said(partition, time, number, number))
+    # At 3650 those of 3000 and 100 are less than an hour ago; at 3750 only one is.
+    pages = [each.time for each in topic.published if each.update == "opened" and each.page]
+    assert pages == [3000.0, 100.0, 3750.0]
+
+
 @st.composite
 def interleaved(draw: st.DrawFn, parts: st.SearchStrategy[list[list[Said]]]) -> list[Said]:
     """The messages of two partitions in any order that keeps that of each; at last, time has passed."""

@@ -1,13 +1,17 @@
-"""Triage of a partition when the detector fails on a record: the others are used."""
+"""Triage of a partition: when the detector fails on a record, and as one of several."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from agents.demo.simulation import simulate
 from agents.records import RecordBatch
 from agents.triage import PartitionTriage
+from models.bundle import Bundle
 from models.context.features import NAMES
+from models.false_alarms import FalseAlarms
 from schemas.formats.detection import TopicDecoder
 from schemas.formats.options import ReadOptions
 from tests.story.bundle import make_bundle
@@ -44,3 +48,24 @@ def test_parts_of_a_container_line_are_joined_within_a_key_of_a_partition() -> N
     batch = RecordBatch("logs", 0, [1, 2, 3, 4], values, [1.7e9] * 4, [b"a", b"b", b"a", b"b"], [[]] * 4)
     decoder = TopicDecoder(ReadOptions(format="text"))
     assert batch.decode(decoder).events.message == ["a ends", "b ends"]
+
+
+def test_partitions_together_keep_the_rate_that_was_asked_for() -> None:
+    """However busy each is, what they let through together is what was asked of the topic."""
+    bundle = Bundle.default()
+    day = FalseAlarms.parse("1/day")
+    alarms = 0.0  # a second
+    for partition, rate in enumerate((2.0, 5.0, 20.0)):  # events a second
+        values: list[bytes | None] = [each.encode() for each in simulate(partition, 300.0, rate)]
+        n = len(values)
+        batch = RecordBatch("t", partition, list(range(n)), values, [float("nan")] * n, [None] * n, [[]] * n)
+        alone, one_of_three = (
+            PartitionTriage(bundle, TopicDecoder(ReadOptions()), "t", partition, partitions)
+            .process(batch)
+            .results[-1]
+            .rows.pace[-1:]
+            for partitions in (1, 3)
+        )
+        assert one_of_three[0, 1] == alone[0, 1]  # units to an event are the same wherever they are counted
+        alarms += day.shares(one_of_three)[0] * alone[0, 0]
+    assert 86_400.0 * alarms == pytest.approx(1.0)
