@@ -39,6 +39,7 @@ def test_settings_named_in_it_exist() -> None:
 def test_topics_and_ports_are_the_defaults() -> None:
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
     assert f"| `{defaults['salient_topic']}` |" in TEXT
+    assert f"| `{defaults['suspicious_topic']}` |" in TEXT
     assert f"| `{defaults['alerts_topic']}` |" in TEXT
     assert f"`<topic>{defaults['dead_letter_suffix']}`" in TEXT
     assert f"{defaults['metrics_host']}:{defaults['metrics_port']}" in TEXT

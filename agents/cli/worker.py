@@ -11,7 +11,7 @@ from agents.cli.errors import WRONG, fail
 
 @click.command(short_help="Read logs from Kafka, publish alerts.")
 @click.option(
-    "--role", type=click.Choice(["all", "triage", "evaluate"]), help="Which of the two agents to run."
+    "--role", type=click.Choice(["all", "triage", "evaluate"]), help="Which of its agents to run."
 )
 @options.bundle
 @click.option("--broker", help="Kafka brokers, host:port, comma-separated.")

@@ -82,7 +82,7 @@ class Bench:
         self._run("qualm.incidents", batches)
 
     def judge(self, values: Iterable[bytes], partition: int = 0) -> None:
-        """Salient events through both agents of the role."""
+        """Salient events through evaluate and incidents."""
         first = self.read.get(partition, 0)
         batch = self.batch("qualm.salient", partition, first, values)
         self.read[partition] = first + len(batch)

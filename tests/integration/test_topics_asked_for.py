@@ -41,7 +41,8 @@ def test_a_worker_makes_no_input_topic_and_reads_it_when_it_appears(
 ) -> None:
     """The broker makes topics that are asked for by name: its default."""
     near = kafka.create(f"{unique}-logs")
-    own = {"salient_topic": f"{unique}-s", "alerts_topic": f"{unique}-a", "group": unique}
+    own = {"salient_topic": f"{unique}-s", "suspicious_topic": f"{unique}-p", "alerts_topic": f"{unique}-a"}
+    own |= {"group": unique}
     worker = start_worker(broker=kafka.address, topics=f"{unique}-log", **own)
     wait_until(lambda: f"{unique}-s[" in worker.log(), 60, "the worker has its own topic")
     assert f"Topic {unique}-log does not exist; similar: {near}" in worker.log()

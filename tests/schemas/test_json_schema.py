@@ -22,6 +22,6 @@ def test_there_is_a_schema_per_kind_of_record(tmp_path: Path) -> None:
 
 
 def test_every_field_is_described() -> None:
-    for name in ("log_event", "salient", "watermark", "alert", "dead_letter"):
+    for name in ("log_event", "salient", "watermark", "suspicious", "unusual", "alert", "dead_letter"):
         for field, schema in documents()[f"{name}.schema.json"]["properties"].items():
             assert schema.get("description"), f"{name}.{field}"

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from schemas.alert import Alert, Driver, Scores, cloudevents_headers, fingerprint, rfc3339
 from schemas.dead_letter import ERROR_HEADERS, DeadLetter, dead_letter_topic, error_headers
 from schemas.salient import SalientEvent, event_id
+from schemas.suspicious import Suspicious, Unusual, decode_suspicious
 from schemas.watermark import Watermark, decode_salient
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -103,7 +104,7 @@ def test_a_salient_event_with_a_wrong_field_is_refused(wrong: dict[str, Any]) ->
 
 @given(st.binary(max_size=80))
 def test_foreign_bytes_are_refused(value: bytes) -> None:
-    for decode in (decode_salient, Alert.decode):
+    for decode in (decode_salient, decode_suspicious, Alert.decode):
         with pytest.raises(ValueError, match=r"^not an? "):
             decode(value)
 
@@ -125,6 +126,47 @@ def test_a_watermark_with_a_wrong_field_is_refused(wrong: dict[str, Any]) -> Non
     assert isinstance(decode_salient(orjson.dumps(right)), Watermark)
     with pytest.raises(ValueError, match="not a"):
         decode_salient(orjson.dumps(right | wrong))
+
+
+@given(st.floats(0, 4e9), FINITE)
+def test_a_suspicious_event_survives_exactly_though_its_alert_is_to_the_microsecond(
+    time: float, watermark: float
+) -> None:
+    times = dict.fromkeys(("time", "first_seen", "last_seen"), time)
+    said = Suspicious(watermark=watermark, time=time, alert=Alert(**(ALERT | times)))
+    again = decode_suspicious(said.encode())
+    assert again == said
+    assert (again.topic, again.partition) == ("logs", 0)
+    assert orjson.loads(said.encode())["alert"] == said.alert.to_json()
+
+
+@given(FINITE, FINITE, st.text(st.characters(codec="utf-8"), max_size=50))
+def test_a_note_and_a_watermark_survive_among_suspicious_events(time: float, mark: float, text: str) -> None:
+    note = Unusual(topic="logs", partition=3, watermark=mark, time=time, source=text, entity=text)
+    assert decode_suspicious(note.encode()) == note
+    notice = Watermark(topic="logs", partition=3, bundle="ab", watermark=mark)
+    assert decode_suspicious(notice.encode()) == notice
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"alert": {}}, "suspicious: alert.id: Field required"),
+        ({"alert": 3}, "suspicious: alert: "),
+        ({"time": -1.0}, "suspicious: time: "),
+        ({"time": "2024-05-01T12:34:56Z"}, "suspicious: time: "),
+        ({"watermark": None}, "suspicious: watermark: "),
+        ({"type": "unusual"}, "unusual: topic: Field required"),
+        ({"type": "salient"}, "type is none of suspicious, unusual, watermark"),
+        ({"type": ["suspicious"]}, "type is none of"),
+    ],
+)
+def test_a_suspicious_event_with_a_wrong_field_is_refused(wrong: dict[str, Any], why: str) -> None:
+    alert = Alert(**ALERT)
+    right = orjson.loads(Suspicious(watermark=1.0, time=1.0, alert=alert).encode())
+    assert isinstance(decode_suspicious(orjson.dumps(right)), Suspicious)
+    with pytest.raises(ValueError, match=f"^not a suspicious event: {why}"):
+        decode_suspicious(orjson.dumps(right | wrong))
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=20))
