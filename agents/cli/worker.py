@@ -10,9 +10,7 @@ from agents.cli.errors import WRONG, fail
 
 
 @click.command(short_help="Read logs from Kafka, publish alerts.")
-@click.option(
-    "--role", type=click.Choice(["all", "triage", "evaluate"]), help="Which of its agents to run."
-)
+@click.option("--role", type=click.Choice(["all", "triage", "evaluate"]), help="Which of its agents to run.")
 @options.bundle
 @click.option("--broker", help="Kafka brokers, host:port, comma-separated.")
 @click.option("--topics", help="Topics with logs, comma-separated.")
