@@ -20,6 +20,7 @@ from agents.triage import PartitionTriage, TriageOutput
 from models.attribution import Attribution, attribute
 from models.bundle import Bundle
 from models.explanation import Explainer
+from models.false_alarms import FalseAlarms
 from models.scores import ALERTS_BY, PUBLISHED
 from schemas.alert import Alert
 from schemas.events import EventBatch
@@ -115,11 +116,17 @@ class _Partition:
     """Triage of one partition, and its last lines."""
 
     def __init__(
-        self, bundle: Bundle, reading: ReadOptions, topic: str, partition: int, partitions: int
+        self,
+        bundle: Bundle,
+        reading: ReadOptions,
+        topic: str,
+        partition: int,
+        partitions: int,
+        false_alarms: FalseAlarms | None,
     ) -> None:
         self._decoded: list[EventBatch] = []  # until their lines are taken
         decoder = TopicDecoder(reading, lambda decoded, *_: self._decoded.append(decoded.events))
-        self._triage = PartitionTriage(bundle, decoder, topic, partition, partitions)
+        self._triage = PartitionTriage(bundle, decoder, topic, partition, partitions, false_alarms)
         self._lines = LineHistory()
         self.events = 0
 
@@ -146,8 +153,11 @@ def find(
     bundle: Bundle,
     reading: ReadOptions,
     on_progress: Callable[[Inputs], None] = lambda inputs: None,
+    false_alarms: FalseAlarms | None = None,
 ) -> Found:
     """Read inputs up to the event that an alert was made of; partitions it cannot be of are passed over.
+
+    false_alarms: how many are accepted, as where the alert was made; None for the bundle's.
 
     Raises:
         NotFoundError: these inputs, so read, and this bundle do not give the alert.
@@ -162,7 +172,8 @@ def find(
         if inner.can_be_of(batch):
             name = (batch.topic, batch.partition)
             if name not in partitions:
-                partitions[name] = _Partition(bundle, reading, *name, inputs.partitions(batch.topic))
+                count = inputs.partitions(batch.topic)
+                partitions[name] = _Partition(bundle, reading, *name, count, false_alarms)
             if found := partitions[name].process(batch, inner):
                 return found
             passed = inner.is_passed_by(batch)

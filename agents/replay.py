@@ -20,9 +20,9 @@ from agents.records import RecordBatch
 from agents.triage import PartitionTriage, TriageOutput
 from models import evaluation
 from models.bundle import Bundle
-from models.detector import unscored
 from models.evaluation import Evaluation
 from models.evidence_history import WorstUnits
+from models.heads.readout_input import unscored
 from models.labels import Labels
 from models.options import EvaluateOptions
 from models.scores import PUBLISHED, EventScores, ScoreName

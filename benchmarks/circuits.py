@@ -16,7 +16,8 @@ from models.circuits.devices import DEVICES, device_problems
 from models.circuits.qnode import Execution, make_qnode
 from models.circuits.spec import THRESHOLD, CircuitSpec, initial_weights
 from models.circuits.torch_layer import CircuitLayer
-from models.detector import Evaluator, readout_input
+from models.detector import Evaluator
+from models.heads.readout_input import readout_input
 from models.int8.onnx_model import OnnxModel
 from models.scores import ALERTS_BY, PUBLISHED
 

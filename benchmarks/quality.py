@@ -70,7 +70,8 @@ def run(
     for outcome in outcomes:
         found = by_prefilter
         if outcome.method != "prefilter":
-            found = replay.quality(events, outcome.scores, outcome.p_values)
+            as_logits = len(events) == len(replay.salient) and "density" not in outcome.method
+            found = replay.quality(events, outcome.scores, outcome.p_values, as_logits)
         row = {"salient": len(replay.salient), **_row(outcome, found, methods, want)}
         rows.append(row | _correction(outcome, replay, events, methods, want))
     return rows
@@ -87,7 +88,7 @@ def _correction(
     if outcome.expectations is None and outcome.method != "twin":
         return {"correction_ap": None, "correction_ranks": None}
     added = outcome.scores - methods.above
-    found = replay.quality(events, added, np.ones(len(added)))
+    found = replay.quality(events, added, np.ones(len(added)), as_logits=False)
     got, reference = (scores.astype(np.float32)[:, None] for scores in (added, want - methods.above))
     ranks = agreement(got, reference)["rank_agreement"]
     return {"correction_ap": found["average_precision"], "correction_ranks": ranks}

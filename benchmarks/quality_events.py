@@ -38,10 +38,15 @@ class QualityReplay(Replay):
         return _quality(units.truth, units.flagged[name], units.best[name])
 
     def quality(
-        self, events: Sequence[SalientEvent], scores: NDArray[np.float64], p_values: NDArray[np.float64]
+        self,
+        events: Sequence[SalientEvent],
+        scores: NDArray[np.float64],
+        p_values: NDArray[np.float64],
+        as_logits: bool,
     ) -> dict[str, Any]:
         """Figures of a method that gives these events (m,) these scores and p-values (m,); any other event
-        ranks below them by its prefilter score, and raises no alert.
+        raises no alert, and ranks by its prefilter score: among them where as_logits says that scores of both
+        can be compared, else below.
 
         Keys: those of models.evaluation.figures, per entity or interval, and f1_low, f1_high, ap_low and
         ap_high, the bounds of models.evaluation.interval; None for what the labels cannot give.
@@ -53,7 +58,9 @@ class QualityReplay(Replay):
             self.evaluation.limits(events),
         )
         units = judged.units
-        return _quality(units.truth, units.flagged[ALERTS_BY], units.best[ALERTS_BY])
+        return _quality(
+            units.truth, units.flagged[ALERTS_BY], units.best[ALERTS_BY if as_logits else ScoreName.DENSITY]
+        )
 
 
 def most_suspect(events: Sequence[SalientEvent], most: int) -> list[SalientEvent]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from models.bundle import READOUT, READOUT_FLOAT, TWIN_READOUT, Bundle
 from models.circuits.compiled import CompiledCircuit
 from models.circuits.qnode import AER, Execution, expectations
-from models.detector import readout_input
 from models.heads.density import DensityMatrices
+from models.heads.readout_input import readout_input
 from models.heads.twin import Twin
 from models.int8.dynamic import quantized_dynamically
 from models.int8.onnx_model import OnnxModel

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from benchmarks.salient import Salient
 from models.bundle import ENCODER, ENCODER_FLOAT, READOUT, READOUT_FLOAT, Bundle
 from models.circuits.compiled import CompiledCircuit
-from models.detector import readout_input
 from models.heads.readout import layer
+from models.heads.readout_input import readout_input
 from models.int8.onnx_graph import build
 from models.int8.quantization import QuantLinear
 

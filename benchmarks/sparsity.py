@@ -21,8 +21,9 @@ from agents.replay import Replay
 from agents.settings import load_settings
 from agents.triage import TriageOutput
 from models.bundle import Bundle, BundleError
-from models.detector import Evaluator, InferenceGate, unscored
+from models.detector import Evaluator, InferenceGate
 from models.evaluation import figures, interval
+from models.heads.readout_input import unscored
 from models.labels import Labels, read_labels
 from models.scores import ALERTS_BY
 from models.training.choices import highest_of

@@ -68,7 +68,12 @@ def explain(alert: str, inputs: tuple[str, ...], bundle: Path | None, as_json: b
         evaluation = SalientEvaluation(loaded, evaluate)
         with progress_bars(quiet=as_json) as progress:
             found = find(
-                wanted, logs, loaded, reading, lambda read: progress("replay", read.done, read.total)
+                wanted,
+                logs,
+                loaded,
+                reading,
+                lambda read: progress("replay", read.done, read.total),
+                evaluation.false_alarms,
             )
         explained = judge(found, wanted.alert, loaded, evaluation)
         explained = replace(explained, alert=logs.located(explained.alert))

@@ -21,12 +21,13 @@ from models.circuits.compiled import CompiledCircuit, not_compiled
 from models.circuits.spec import CircuitSpec
 from models.context.features import NAMES, WIDTH
 from models.context.line import of_rows
-from models.detector import Evaluator, InferenceGate, readout_prior, unscored
+from models.detector import Evaluator, InferenceGate
 from models.false_alarms import SECONDS, FalseAlarms
 from models.heads import prefilter
 from models.heads.calibration import Calibration, UnitCalibration
 from models.heads.density import DensityMatrices
 from models.heads.gate import OpenWiresTarget
+from models.heads.readout_input import readout_prior, unscored
 from models.options import FALSE_ALARMS, TrainingOptions
 from models.scores import ALERTS_BY, ScoreName
 from models.training.bags import Bags

@@ -6,6 +6,7 @@ from agents.evaluate import SalientEvaluation
 from models.bundle import Bundle
 from models.options import EvaluateOptions
 from schemas.salient import SalientEvent, Trigger
+from schemas.suspicious import Suspicious
 from tests.story.bundle import make_bundle
 
 
@@ -28,10 +29,8 @@ def told(bundle: Bundle, *events: SalientEvent) -> tuple[list[tuple[int, int]], 
     said: list[tuple[int, int]] = []
     evaluation = SalientEvaluation(bundle, EvaluateOptions(false_alarms="0.05/unit"))
     evaluation.on_audit = lambda audited, missed: said.append((audited, missed))
-    sources: list[str] = []
-    evaluation.on_suspicious = lambda alert, incident: sources.append(alert.source)
-    evaluation.process(events)
-    return said, sources
+    found = evaluation.process(events)
+    return said, [each.alert.source for each in found if isinstance(each, Suspicious)]
 
 
 def test_audited_events_are_counted_apart_and_missed_by_the_score_they_have(bundle: Bundle) -> None:
