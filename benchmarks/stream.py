@@ -32,7 +32,7 @@ def run(events: int, broker: str | None) -> list[dict[str, Any]]:
 
     events_per_second: a backlog of JSON events, until the last is triaged and the last circuit has run.
     p50_ms, p99_ms: from a record's timestamp to that of the suspicious event made of it, which an alert of
-    the incident follows if there is news, while events come at PACE per second; alerts: how many of these were
+    the incident follows if there is news, while events come at PACE per second; alerts: how many of them were
     published.
     Raises KafkaError where there is no broker to be had.
     """

@@ -31,6 +31,7 @@ def produce(
     speed: float | None = 1.0,
     config: dict[str, Any] | None = None,
     before_send: Callable[[int, SimulatedEvent], None] | None = None,
+    partition: int | None = None,
 ) -> int:
     """Write events to ``topic`` and return how many the broker acknowledged, which is all of them.
 
@@ -42,6 +43,7 @@ def produce(
         config: further options of librdkafka, such as those of TLS and SASL.
         before_send: called with the number of events sent so far and the next event; it may wait, for
             example until a consumer has caught up.
+        partition: the one to write to; None for that of each event's key.
 
     Raises:
         ProduceError: an event was not acknowledged.
@@ -65,7 +67,7 @@ def produce(
         if speed is not None:
             begin = begin or (event.time, time.monotonic())
             _wait_until(begin[1] + (event.time - begin[0]) / speed, producer)
-        _send(producer, topic, event, report)
+        _send(producer, topic, event, report, -1 if partition is None else partition)
         sent += 1
         if failures:
             break
@@ -96,11 +98,12 @@ def _send(
     topic: str,
     event: SimulatedEvent,
     report: Callable[[KafkaError | None, Message], None],
+    partition: int,
 ) -> None:
     value, key, timestamp = event.encode(), event_key(event), round(event.time * 1000)
     while True:
         try:
-            producer.produce(topic, value, key, timestamp=timestamp, on_delivery=report)
+            producer.produce(topic, value, key, partition, report, timestamp=timestamp)
         except BufferError:
             producer.poll(0.1)  # the local queue is full: let it drain
         except KafkaException as error:

@@ -34,7 +34,7 @@ __all__ = ["run_demo"]
 
 LOGS, GROUP = "demo-logs", "qualm-demo"
 SALIENT, SUSPICIOUS, ALERTS = "qualm.salient", "qualm.suspicious", "qualm.alerts"
-EVENT_SECONDS = 2400.0  # of event time
+EVENT_SECONDS = 2400.0  # of event time, all of it in one partition: a source is judged in each apart
 WALL_SECONDS = 35.0  # in which they are written, when the worker keeps up
 READY_SECONDS = 90.0
 DRAIN_SECONDS = 60.0
@@ -153,7 +153,9 @@ class _Feed(threading.Thread):
 
     def run(self) -> None:
         try:
-            self.sent = produce(self._events, self._address, LOGS, self._speed, before_send=self._pace)
+            self.sent = produce(
+                self._events, self._address, LOGS, self._speed, before_send=self._pace, partition=0
+            )
         except _StoppedError:
             pass
         except Exception as error:  # shown by the main thread, which also stops the worker

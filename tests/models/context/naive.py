@@ -311,7 +311,7 @@ class Gaps:
         n = max(2.0, min(self.events, self.total, 1000.0))
         power = min(4.0, max(1.0, log(n) / log(usual / mean))) if usual > mean else 4.0
         nats = log(n) + power * log(gap / usual)
-        self.due = min(gap * exp(max(1.0, nats / 4.0) / power), gap + min(240.0, max(60.0, gap / 4.0)))
+        self.due = min(gap * exp(max(1.0, nats / 4.0) / power), gap + min(240.0, max(15.0, gap / 4.0)))
         if self.due >= min(DAY, self.total):
             self.due = inf
         return nats
