@@ -19,25 +19,32 @@ class IncidentFigures:
 
     An incident is true when one of its suspicious events is of a unit that the labels call faulty. With
     labels of entities, an event of a source without one is when a faulty entity has logged there in that
-    minute, after its fault began.
+    minute, after its fault began. It is false when it is not true, and one of its events is of a unit that
+    they call normal; a source without entity is, in a minute in which no unlabelled entity has logged there.
     """
 
     labels: Labels
     _faults: dict[str, set[str]] = field(default_factory=dict)  # by incident; empty ones are false so far
     _sources: dict[str, set[tuple[str, int]]] = field(default_factory=dict)  # minutes, likewise
     _minutes: dict[tuple[str, int], set[str]] = field(default_factory=dict)  # faults by minute of a source
+    _unlabelled: set[tuple[str, int]] = field(default_factory=set)  # minutes of a source, likewise
+    _normal: set[str] = field(default_factory=set)  # incidents that are about a unit that is called normal
     _first: float = float("inf")
     _last: float = float("-inf")
 
     def passed(self, source: str, entity: str, time: float) -> None:
         """A row of features, suspicious or not: source, entity ("" for none) and event time (s)."""
         self._first, self._last = min(self._first, time), max(self._last, time)
+        if entity and entity not in self.labels.entities and not self.labels.intervals:
+            self._unlabelled.add((source, int(time // MINUTE)))
         if entity and self.labels.entities.get(entity) and time >= self.labels.starts.get(entity, time):
             self._minutes.setdefault((source, int(time // MINUTE)), set()).add(entity)
 
     def suspicious(self, incident: str, source: str, entity: str, time: float) -> None:
         """A suspicious event and its incident."""
         faults = self._faults.setdefault(incident, set())
+        if self.labels.intervals or entity in self.labels.entities:
+            self._normal.add(incident)
         if self.labels.intervals:
             faults.update(
                 f"{source} {start}"
@@ -48,6 +55,11 @@ class IncidentFigures:
             self._sources.setdefault(incident, set()).add((source, int(time // MINUTE)))
         elif self.labels.entities.get(entity) and time >= self.labels.starts.get(entity, time):
             faults.add(entity)
+
+    def _is_normal(self, incident: str) -> bool:
+        return incident in self._normal or any(
+            each not in self._unlabelled for each in self._sources.get(incident, ())
+        )
 
     def report(self) -> dict[str, Any]:
         """n incidents; true: how many are about a fault; per_fault: their mean number for a fault that has
@@ -64,12 +76,12 @@ class IncidentFigures:
         for faults in about.values():
             for fault in faults:
                 counts[fault] = counts.get(fault, 0) + 1
-        false = sum(not faults for faults in about.values())
+        false = sum(not about[incident] and self._is_normal(incident) for incident in about)
         days = (self._last - self._first) / DAY
         per_fault = np.array(list(counts.values()), np.float64)
         return {
             "n": len(about),
-            "true": len(about) - false,
+            "true": sum(map(bool, about.values())),
             "per_fault": float(per_fault.mean()) if len(per_fault) else None,
             "false_per_day": false / days if days > 0.0 else None,
             "interval95": {

@@ -22,7 +22,7 @@ from models.circuits.spec import CircuitSpec
 from models.context.features import NAMES, WIDTH
 from models.context.line import of_rows
 from models.detector import Evaluator, InferenceGate
-from models.false_alarms import SECONDS, FalseAlarms
+from models.false_alarms import FalseAlarms
 from models.heads import prefilter
 from models.heads.calibration import Calibration, UnitCalibration
 from models.heads.density import DensityMatrices
@@ -208,9 +208,7 @@ def _calibrated(
         known = np.flatnonzero(rows.labelled >= 0)
         worst = known[highest_of(rows.labelled[known], -p[known])]
         rate = best_rate(p[worst], rows.truth[rows.labelled[worst]])
-        days = (rows.summary["to"] - rows.summary["from"]) / SECONDS["day"]
-        a_day = FalseAlarms(float(f"{rate * len(rows.of_entity) / days:.6g}"), "day")
-        manifest = manifest.model_copy(update={"false_alarms": str(a_day)})
+        manifest = manifest.model_copy(update={"false_alarms": str(FalseAlarms(rate, "unit"))})
     return replace(bundle, manifest=manifest, calibrations=calibrations)
 
 

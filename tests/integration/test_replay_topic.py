@@ -17,6 +17,8 @@ from agents.inputs.inputs import InputError, Inputs
 from agents.replay import Replay
 from agents.settings import load_settings
 from models.bundle import Bundle
+from models.false_alarms import FalseAlarms
+from models.options import EvaluateOptions
 from schemas.alert import Alert
 from schemas.formats.options import ReadOptions
 from tests.integration.conftest import Broker
@@ -27,7 +29,8 @@ DURATION = 300.0
 def replayed(source: str) -> tuple[list[Alert], dict[str, Any]]:
     alerts: list[Alert] = []
     inputs = Inputs([source], load_settings(fetch_records=1000))
-    replay = Replay(Bundle.default(), ReadOptions())
+    options = EvaluateOptions(false_alarms="0.02/unit")
+    replay = Replay(Bundle.default(), ReadOptions(), evaluate=options)
     replay.run(inputs, alerts.append, lambda _: None)
     assert inputs.done == inputs.total
     return alerts, replay.metrics()
@@ -60,12 +63,14 @@ def test_a_topic_gives_the_alerts_of_the_file(broker: Broker, unique: str, tmp_p
 
     firing = next(alert for alert in of_topic if alert.status == "firing")
     inputs = Inputs([url], load_settings(fetch_records=100))
-    found = find(Wanted(firing.id, firing), inputs, Bundle.default(), ReadOptions())
+    accepted = FalseAlarms.parse("0.02/unit")
+    found = find(Wanted(firing.id, firing), inputs, Bundle.default(), ReadOptions(), false_alarms=accepted)
     assert found.candidates[0][0].offset == firing.offset
     assert inputs.done < inputs.total  # reading ends there
 
     (tmp_path / "alert.json").write_bytes(firing.encode())
-    arguments = ["explain", str(tmp_path / "alert.json"), "--json"]  # no input: the alert names its topic
+    # no input: the alert names its topic
+    arguments = ["explain", str(tmp_path / "alert.json"), "--json", "--false-alarms", "0.02/unit"]
     explained = CliRunner().invoke(main, arguments, env={"QUALM_BROKER": broker.address})
     assert explained.exit_code == 0, explained.output
     assert json.loads(explained.stdout)["alert"]["id"] == firing.id

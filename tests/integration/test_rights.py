@@ -85,6 +85,8 @@ def test_doctor_names_the_rights_that_a_worker_will_miss(guarded: tuple[RealKafk
         "topic logs.dlq": "fail",
         "topic qualm.salient": "fail",
         "topic qualm.salient.dlq": "fail",
+        "topic qualm.suspicious": "warn",
+        "topic qualm.suspicious.dlq": "warn",
         "topic qualm.alerts": "ok",
     }
     check = found["topic qualm.salient"]
