@@ -22,7 +22,10 @@ from benchmarks.kafka_server import KafkaError, home
 from tests.integration.conftest import RealKafka, wait_until
 from tests.troubleshooting import says
 
-TOPICS = ("logs", "logs.dlq", "qualm.salient", "qualm.salient.dlq", "qualm.alerts")
+TOPICS = (
+    "logs", "logs.dlq", "qualm.salient", "qualm.salient.dlq", "qualm.suspicious", "qualm.suspicious.dlq",
+    "qualm.alerts",
+)  # fmt: skip
 # Whoever comes without a name may do all, which is this test; the user qualm what it is granted.
 PROPERTIES = """\
 listeners=PLAINTEXT://127.0.0.1:{{port}},SASL_PLAINTEXT://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{{controller}}
@@ -85,8 +88,8 @@ def test_doctor_names_the_rights_that_a_worker_will_miss(guarded: tuple[RealKafk
         "topic logs.dlq": "fail",
         "topic qualm.salient": "fail",
         "topic qualm.salient.dlq": "fail",
-        "topic qualm.suspicious": "warn",
-        "topic qualm.suspicious.dlq": "warn",
+        "topic qualm.suspicious": "fail",
+        "topic qualm.suspicious.dlq": "fail",
         "topic qualm.alerts": "ok",
     }
     check = found["topic qualm.salient"]
