@@ -60,7 +60,7 @@ def of_event(alert: Alert) -> dict[str, object]:
 def test_every_alert_of_the_story_is_made_again(
     bundle: Bundle, story: Path, alerts: list[Alert], whole: bool
 ) -> None:
-    assert len(alerts) == 10
+    assert len(alerts) == 11
     for alert in alerts:
         _, again = explained(bundle, story, Wanted(alert.id, alert if whole else None))
         assert of_event(again.alert) == of_event(alert)
@@ -90,6 +90,7 @@ def test_the_lines_before(bundle: Bundle, story: Path, alerts: list[Alert]) -> N
         ([*(f"invoice i{i} opened" for i in range(1, 5)), "answer took 900 ms"], "out of memory"),
         ([f"disk {i} is well" for i in range(45, 50)], "request r6 accepted"),  # still silent
         (["request r0 accepted", "request r0 done"], "tick"),  # time tells
+        ([f"disk {i} is well" for i in range(45, 50)], "tick"),  # silent for as long as it has spoken
         (["request r8 accepted"], "tick"),
     ]
 

@@ -117,6 +117,8 @@ SILENCE = Cause(
     "silence",
 )
 STILL = replace(SILENCE, value=STILL_SILENT, angle=STILL_SILENT / 5)
+LONG_SILENT = log(49) + 4 * log((112 - 49) / (1 + 1))  # as long as it has spoken: told for the last time
+GONE = replace(SILENCE, value=LONG_SILENT, angle=LONG_SILENT / 5)
 REFUSED = level("api", "ERROR", "payment of <*> EUR refused", ERROR)
 SLOW = level("billing", "WARN", "answer took <*> ms", WARN)
 MEMORY = replace(level("billing", "FATAL", "out of memory", FATAL), severe=SEVERE)
@@ -155,6 +157,7 @@ SUSPICIOUS = [
     Told(MEMORY, 66, 64, "out of memory", 1 / 20),
     Told(STILL, 71, 69, "disk <*> is well", 1 / 20),
     Told(DONE, 111, 79, "request <*> done", 3 / 20, entity="r0"),
+    Told(GONE, 112, 79, "disk <*> is well", 1 / 20),
     # The first invoice ends at 112, as unexpected as 2.48 nats: p is 5 / 20, just above the rate.
     Told(ACCEPTED, 133, 81, "request <*> accepted", 3 / 20, entity="r8"),
 ]
@@ -164,12 +167,12 @@ SUSPICIOUS = [
 STORY = [
     replace(SUSPICIOUS[0], urgency="info", sources=("storage",)),
     replace(
-        SUSPICIOUS[8], update="grown", urgency="critical", time=120, first=60, last=111, count=9, units=4,
+        SUSPICIOUS[9], update="grown", urgency="critical", time=120, first=60, last=112, count=10, units=4,
         sources=("storage", "api", "billing"), entities=("r1", "r0"),
     ),
     replace(
-        SUSPICIOUS[9], update="resolved", page=False, urgency="critical", time=233, first=60, last=133,
-        count=10, units=5, sources=("storage", "api", "billing"), entities=("r1", "r0", "r8"),
+        SUSPICIOUS[10], update="resolved", page=False, urgency="critical", time=233, first=60, last=133,
+        count=11, units=5, sources=("storage", "api", "billing"), entities=("r1", "r0", "r8"),
     ),
 ]  # fmt: skip
 

@@ -62,7 +62,7 @@ def test_without_inputs_the_alert_says_where_it_comes_from(folder: Path, alerts:
 
 def test_an_alert_for_people(folder: Path, alerts: list[Alert]) -> None:
     """The last firing one: request r8, accepted and never done."""
-    result = explain(folder, alerts[8].id)
+    result = explain(folder, alerts[10].id)
     assert result.exit_code == 0, result.output
     assert all(len(line) <= 80 for line in result.stdout.splitlines())
     shown = " ".join(result.stdout.split())
