@@ -110,6 +110,8 @@ def _run(console: Console, seed: int, rate: float, duration: float, bundle: str 
 def _settings(address: str, bundle: str | None) -> dict[str, str]:
     settings = {"BROKER": address, "TOPICS": LOGS, "GROUP": GROUP, "ROLE": "all", "START": "earliest"}
     settings |= {"SALIENT_TOPIC": SALIENT, "SUSPICIOUS_TOPIC": SUSPICIOUS, "ALERTS_TOPIC": ALERTS}
+    # One a day for the partition that is written to: each of the topic's has its part of what is asked.
+    settings["FALSE_ALARMS"] = f"{PARTITIONS}/day"
     if bundle is not None:
         settings["BUNDLE"] = str(Path(bundle).resolve())
     return {f"QUALM_{name}": value for name, value in settings.items()}
