@@ -3,12 +3,12 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import isfinite
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.context import dumps, kernel, reference, silence, tables, units, usual
+from models.context import clocks, dumps, kernel, reference, silence, tables, units, usual
 from models.context.columns import attributes, short_name
 from models.context.dumps import Arrays
 from models.context.features import WIDTH
@@ -74,6 +74,15 @@ class Rows:
         return bytes(self.names[row]).rstrip(b"\0").decode("utf-8", "replace")
 
 
+class WrongClock(NamedTuple):
+    """A source whose clock is found to be so many seconds ahead of the stream, at an event."""
+
+    source: str
+    ahead: float
+    offset: int
+    record: int
+
+
 def _empty_state() -> State:
     older = np.zeros(ENTITIES + 1, np.int32)
     older[-1] = ENTITIES
@@ -122,6 +131,8 @@ class Context:
         self._faulty = np.sort(self._entities(["", *faulty])[0])
         self.entity_timeout = entity_timeout
         self.state = _empty_state()
+        self._clocks = clocks.unknown_clocks()
+        self._wrong_clocks: list[WrongClock] = []
         self._known_sources: dict[str, int] = {}
         self._source_names: dict[int, str] = {}
         self._resumed_at: float | None = None
@@ -139,6 +150,11 @@ class Context:
     def source_name(self, key: int) -> str:
         """Name of a source whose hash a row holds; empty when it was not seen since the start."""
         return self._source_names.get(key, "")
+
+    def wrong_clocks(self) -> list[WrongClock]:
+        """Those found since this was asked before."""
+        found, self._wrong_clocks = self._wrong_clocks, []
+        return found
 
     def update(self, events: EventBatch) -> Rows:
         """Features of a batch, learning from each event after it was scored."""
@@ -173,10 +189,16 @@ class Context:
         template, shapes = self.miner.mine(events.message, events.template)
         entity, names = self._entities(events.entity)
         rows, keys, numbers = attributes(events.numbers)
+        sources = self._sources(events.source)
+        readings = clocks.read(self._clocks, np.asarray(events.time, np.float64), sources)
+        for row in np.flatnonzero(readings.wrong).tolist():
+            name, ahead = self.source_name(int(readings.wrong[row])), float(readings.ahead[row])
+            self._wrong_clocks.append(WrongClock(name, ahead, events.offset[row], events.record[row]))
         return kernel.Input(
-            np.asarray(events.time, np.float64),
+            readings.time,
+            readings.doubted,
             np.asarray(events.severity, np.int64),
-            self._sources(events.source),
+            sources,
             entity,
             names,
             template,
@@ -293,6 +315,7 @@ class Context:
         arrays["ring"] = np.array(list(self._ring()), np.int32)
         used = int(self.state.clock["next_node"][0]) + 1
         arrays["nodes"] = self.state.nodes[:used].view(np.uint8).reshape(used, tables.NODE.itemsize).copy()
+        arrays |= dumps.dump_clocks(self._clocks)
         texts = {str(key): self.miner.text(key) for key in self._templates_in_use()}
         return arrays, {"sources": list(self._known_sources), "texts": texts, "resumed_at": self._resumed_at}
 
@@ -304,6 +327,7 @@ class Context:
         dumps.restore(self.state, (*_LEARNT, "entities", "rates"), arrays)
         self._make_ring(arrays["ring"])
         self._make_nodes(arrays["nodes"])
+        dumps.restore_clocks(self._clocks, arrays)
         self.miner.remember({int(key): str(text) for key, text in rest["texts"].items()})
         self._sources([str(name) for name in rest["sources"]])
         at = rest["resumed_at"]

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.context import tables
-from models.context.tables import State
+from models.context.clocks import Clocks
+from models.context.tables import Records, State
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -42,6 +43,25 @@ def restore(state: State, names: Sequence[str], arrays: Mapping[str, NDArray[np.
     speakers = np.flatnonzero(state.sources["key"])
     state.speakers[: len(speakers)] = speakers
     state.clock["speakers"] = len(speakers)
+
+
+def dump_clocks(clocks: Clocks) -> Arrays:
+    """The clocks of a stream as arrays."""
+    return {f"clocks.{name}": _bytes(table) for name, table in clocks._asdict().items()}
+
+
+def restore_clocks(clocks: Clocks, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Clocks from what `dump_clocks` wrote. Raises ValueError for arrays of other shapes."""
+    for name, table in clocks._asdict().items():
+        records = arrays.get(f"clocks.{name}")
+        if records is None or records.dtype != np.uint8 or records.shape != _bytes(table).shape:
+            raise ValueError(f"clocks of {name} are missing or of another version")
+        table[:] = np.ascontiguousarray(records).view(table.dtype).reshape(-1)
+
+
+def _bytes(table: Records) -> NDArray[np.uint8]:
+    records: NDArray[np.uint8] = table.view(np.uint8).reshape(len(table), table.itemsize).copy()
+    return records
 
 
 def as_records(name: str, records: NDArray[np.generic], dtype: np.dtype[np.void]) -> NDArray[np.void]:

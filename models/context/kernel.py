@@ -42,8 +42,6 @@ from models.jit import jit, jit_in_place
 from schemas.salient import Trigger
 
 SETTLING: Final = 60.0  # s, by which ages of a stream and its templates are softened
-FUTURE_JUMP: Final = 86_400.0  # s, an event further ahead of the watermark than this is doubted
-FUTURE_WITNESSES: Final = 5  # doubted events in a row that make the watermark believe them
 RESTART_GAP: Final = 1800.0  # s without events after which rates start afresh
 RECENT: Final = 0.15  # weight of one event in the mean of the last ones
 QUIET_STREAM: Final = 60.0  # s without any event that do not count as a silence of each source
@@ -72,6 +70,7 @@ class Input(NamedTuple):
     """n events: columns that the kernel reads."""
 
     time: NDArray[np.float64]  # NaN = unknown
+    doubted: NDArray[np.bool_]  # whether the watermark is not to follow it
     severity: NDArray[np.int64]
     source: NDArray[np.uint64]
     entity: NDArray[np.uint64]  # 0 = none
@@ -572,18 +571,19 @@ def _parameter_features(
 
 
 @jit_in_place
-def _advance(clock: Records, time: float) -> float:
+def _advance(state: State, time: float, doubted: bool) -> float:
     """Event time to use for an event stamped time; the watermark follows unless the stamp is doubted."""
-    if np.isnan(time):
+    clock = state.clock[0]
+    if doubted and clock.doubted == 0:
+        clock.doubted = clock.units + 1
+    if np.isnan(time) or doubted:
         watermark: float = 0.0 if np.isnan(clock.watermark) else clock.watermark
         return watermark
     if np.isnan(clock.watermark):
         clock.watermark = clock.start = clock.rates_since = clock.tick = time
         return time
-    if time > clock.watermark + FUTURE_JUMP and clock.doubted < FUTURE_WITNESSES:
-        clock.doubted += 1
-        before: float = clock.watermark
-        return before
+    if clock.doubted > 0 and time > clock.watermark:  # a pause of the stream, as is known only now
+        units.begin_later(state, clock.doubted, time - clock.watermark)
     clock.doubted = 0
     if time > clock.watermark:
         if time > clock.watermark + RESTART_GAP:
@@ -625,7 +625,7 @@ def run(
     counts, moments, clock = state.counts, state.moments, state.clock[0]
     at = attribute = 0
     for row in range(len(events.time)):
-        now = _advance(clock, events.time[row])
+        now = _advance(state, events.time[row], events.doubted[row])
         at = _pass_time(state, out, at, row, timeout, line, mode)
         # Before the first event with a time, nothing says how far the stream is.
         watermark = now if np.isnan(clock.watermark) else clock.watermark

@@ -125,6 +125,7 @@ NODE: Final = np.dtype([
     ("item", "u8"), ("unit", "i4"), ("in_bucket", "i4"), ("in_unit", "i4"), ("times", "i4"), ("learnt", "i4"),
     ("ages", "f4", (DUE_TIMES,)),
 ])  # fmt: skip
+# doubted: serial number of the first unit since times are doubted, 0 for not;
 # recent: units that began, seconds that passed and events that came, fading over a week; pool: the peaks of
 # the last minutes of all sources, `pooled` of them so far, with what they say is usual
 CLOCK: Final = np.dtype([

@@ -118,6 +118,20 @@ def unlink(state: State, slot: int) -> None:
 
 
 @jit_in_place
+def begin_later(state: State, since: int, seconds: float) -> None:
+    """Units from this serial number on began so much later than was known then; they are the youngest."""
+    slot = int(state.older[-1])
+    while slot < len(state.older) - 1 and state.entities[slot].serial >= since:
+        entity = state.entities[slot]
+        entity.first += seconds
+        entity.last += seconds
+        entity.quiet_at = min(NEVER, entity.quiet_at + seconds)
+        if entity.timer > 0:
+            set_timer(state, slot, entity.due + seconds)
+        slot = int(state.older[slot])
+
+
+@jit_in_place
 def make_youngest(state: State, slot: int) -> None:
     """Put a unit at the young end of the ring, waiting for its end."""
     clock, entity = state.clock[0], state.entities[slot]

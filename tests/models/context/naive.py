@@ -16,6 +16,7 @@ from math import exp, inf, isnan, log, log1p, nan
 
 from models.context.templates import TemplateMiner
 from schemas.events import Row as Event
+from tests.models.context.naive_clocks import NaiveClocks
 from tests.models.context.naive_seasons import DayHours, WeekHours
 
 CAP, CAP_EVIDENCE = 30.0, 300.0  # no feature, and no evidence, says more than this
@@ -371,43 +372,51 @@ class Context:
         self.waiting: dict[str, Entity] = {}  # those that have not ended, in the order of their last events
         self.watermark = nan  # the highest time believed
         self.start = self.rates_since = self.silences_due = 0.0
-        self.doubted = 0  # times in a row that were too far ahead to be believed
+        self.clocks = NaiveClocks()
+        self.begun_in_doubt: list[Entity] = []
 
     def rows(self, events: Sequence[Event], miner: TemplateMiner) -> Iterator[Row]:
         """Rows of the events in order, before each those that its time brings."""
         ids, shapes = miner.mine([message for _, _, _, _, message, *_ in events])
         for i, (time, severity, source, entity, _, attributes, *_) in enumerate(events):
-            before, now = self.watermark, self.advance(time)
+            time, doubted, *_ = self.clocks.read(time, source)
+            before, now = self.watermark, self.advance(nan if doubted else time)
+            self.note_pause(doubted, now - before)
             yield from self.ends(i)
             yield from self.silences(i, self.watermark - before)
             template = miner.text(int(ids[i]))
             parameters = zip(shapes.values[i].tolist(), shapes.numbers[i], shapes.measured[i], strict=True)
+            known = len(self.entities)
             x = self.template_features(template, [word for word in shapes.words[i].tolist() if word], now)
             x |= self.source_features(source, template, severity, now)
             x |= self.parameter_features(source, template, [p for p in parameters if p[0]], attributes or {})
             x |= self.entity_features(entity, source, template, severity, now) if entity else {}
+            if doubted and entity and len(self.entities) > known:
+                self.begun_in_doubt.append(self.entities[entity])
             watermark = now if isnan(self.watermark) else self.watermark
             yield Row("event", i, now, watermark, template, source, severity, entity, x)
             if grown := self.sources[source].evidence.grown():
                 yield Row("source", i, now, watermark, template, source, severity, "", grown)
 
     def advance(self, time: float) -> float:
-        """Time to take for an event, which the watermark follows.
-
-        It is the watermark for an event without a time, and for one a day ahead unless five in a row were.
-        """
+        """Time to take for an event, which the watermark follows; the watermark itself for one without."""
         if isnan(time):
             return 0.0 if isnan(self.watermark) else self.watermark
         if isnan(self.watermark):
             self.watermark = self.start = self.rates_since = time
-        if time > self.watermark + DAY and self.doubted < 5:
-            self.doubted += 1
-            return self.watermark
-        self.doubted = 0
         if time > self.watermark + HOUR / 2.0:  # a restart: how busy all is, it has yet to show
             self.rates_since = time
         self.watermark = max(time, self.watermark)
         return time
+
+    def note_pause(self, doubted: bool, pause: float) -> None:
+        """Entities that began while times were doubted began after the pause that this turns out to be."""
+        if doubted:
+            return
+        for entity in self.begun_in_doubt:
+            entity.first += max(0.0, pause)
+            entity.last += max(0.0, pause)
+        self.begun_in_doubt = []
 
     def template_features(self, template: str, words: list[int], now: float) -> dict[str, float]:
         known = self.templates.setdefault(template, Template(now))

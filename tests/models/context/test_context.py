@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from models.context import context as context_module
 from models.context.context import ENTITIES, SOURCES, Context, Rows
 from models.context.features import CAP, CAP_EVIDENCE, EVIDENCE_COLUMNS, NAMES, WIDTH
-from models.context.kernel import ENTITY_END, EVENT, FUTURE_WITNESSES, OVERDUE, SILENCE, SOURCE
+from models.context.kernel import ENTITY_END, EVENT, OVERDUE, SILENCE, SOURCE
 from models.context.line import Line
 from models.context.sources import suspicion
 from models.context.templates import TemplateMiner
@@ -406,15 +406,36 @@ def test_parameters() -> None:
     assert odd_one(identifiers, event(START + 400.0, "job j999999 ready"), "parameter_new")[1] == 0.0
 
 
-def test_one_time_decades_ahead_does_not_move_the_watermark_but_many_do() -> None:
+def test_one_time_decades_ahead_does_not_move_the_watermark_but_eight_do() -> None:
     context = fresh()
-    run(steady(10), context)
+    run(steady(40), context)
     far = START + 40 * 365 * 86_400.0
-    for _ in range(FUTURE_WITNESSES):
+    for _ in range(7):
         run([event(far)], context)
-        assert context.watermark == START + 9.0
+        assert context.watermark == START + 39.0
     run([event(far)], context)
     assert context.watermark == far
+
+
+def test_an_entity_that_begins_after_a_pause_of_the_stream_is_not_as_old_as_that() -> None:
+    context = fresh()
+    run([event(START + i, "ping", source=f"s{i % 3}") for i in range(2000)], context)
+    later = START + 40 * 3600.0
+    rows = run([event(later, "hello", entity="e1")], context)
+    assert (rows.time[-1], context.watermark) == (START + 1999.0, START + 1999.0)
+    run([event(later + i, "ping", source=f"s{i % 3}") for i in range(8)], context)
+    assert context.watermark == later + 7.0
+    (entity,) = context.state.entities[context.state.entities["key"] != 0]
+    assert (entity["first"], entity["last"]) == (later + 6.0, later + 6.0)  # when that was clear
+
+
+def test_an_event_far_ahead_does_not_lengthen_an_entity_that_goes_on() -> None:
+    context = fresh()
+    run([event(START + i, "ping", source=f"s{i % 3}") for i in range(2000)], context)
+    run([event(START + 2000.0, "hello", entity="e1")], context)
+    run([event(START + 82_800.0, "hello", entity="e1")], context)
+    (entity,) = context.state.entities[context.state.entities["key"] != 0]
+    assert (entity["first"], entity["last"]) == (START + 2000.0, START + 2000.0)
 
 
 def test_events_without_a_time_take_that_of_the_stream() -> None:
@@ -440,7 +461,7 @@ def test_more_ends_than_events_and_waiting_entities_together() -> None:
     run([event(START, entity=f"first{i}") for i in range(3 * ENTITIES)], context)
     waiting = int((context.state.entities["waiting"] != 0).sum())
     assert waiting > 0.98 * ENTITIES  # names that count up spread over all buckets
-    later = [event(START + 1000.0 * (i + 1), entity=f"later{i}") for i in range(20_000)]
+    later = [event(START + 50.0 * (i + 1), entity=f"later{i}") for i in range(20_000)]
     rows = run(later, context)  # every event ends the entity of the one before
     assert (rows.trigger == ENTITY_END).sum() == waiting + len(later) - 1
     assert len(rows) > len(later) + ENTITIES + SOURCES

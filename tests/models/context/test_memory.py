@@ -48,7 +48,8 @@ def test_a_unit_of_more_than_an_eighth_of_all_nodes_is_lossy() -> None:
     assert unit["evidence"][NEW] == pytest.approx(8191 * NEVER_OF_60)
     assert context.forgotten == 1
     assert found[mine, 1].max() == 0.0  # work and commit are not remembered, nor said to lack
-    _, found, mine = evidence(context, request("other", LATER + 1000.0, "begin"), "other")
+    ticks = [event(LATER + 50.0 * i, "tick") for i in range(2, 9)]  # without a pause that is doubted
+    _, found, mine = evidence(context, request("other", LATER + 50.0, "begin") + ticks, "other")
     assert found[mine, 1].max() == pytest.approx(2 * NEVER_OF_60, rel=1e-5)
     assert context.forgotten == 1
 

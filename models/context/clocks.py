@@ -1,0 +1,195 @@
+"""Whose clock is wrong, compiled: what is ahead of the stream is doubted, what stays beside it is set right.
+
+A stream is where its sources are. One that is further ahead of the others than the stream's own pauses
+explain moves nothing, until the stream has gone there too: some events in a row, of several sources where
+more than one speaks. While the others go on without it, its distance from them is measured, and where that
+is the same each time the source has another clock (a wrong time zone, drift, a delay): from then on its times
+are taken as so much earlier or later.
+"""
+
+from math import sqrt
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.context.tables import Records, slot_of
+from models.jit import jit, jit_in_place
+
+LEAST: Final = 60.0  # s ahead of the stream that nobody doubts
+PAUSES: Final = 32.0  # root mean squares of the stream's pauses that nobody doubts either
+FIRST_PAUSE: Final = 6 * 3600.0  # s, what this is before anything is known
+MEMORY: Final = 256  # events over which it is taken
+WITNESSES: Final = 8  # doubted events in a row that the stream follows, if they are of several sources
+ALONE: Final = 32  # events in a row of one source, after which that is enough
+AHEAD, BEHIND = 5, 8  # times in a row that a source is as far from the others before that is its clock
+SAME: Final = 0.1  # share of the distance by which these may differ,
+SAME_SECONDS: Final = 5.0  # or seconds
+FURTHEST: Final = 36 * 3600.0  # s, as far as a clock is set right: all time zones
+WILD: Final = 600.0  # s ahead at which one event is enough to tell of
+TOLD_FOR: Final = 86_400.0  # s, for which a clock that was told of is not told of again
+SOURCES: Final = 1 << 10
+
+# a source -> how far its clock is ahead of the stream (s), the last distances from the others beyond that, so
+# many, in which era, how far the others were then, and since when its clock is told of
+_SOURCE: Final = np.dtype([
+    ("key", "u8"), ("used", "i8"), ("offset", "f8"), ("distances", "f8", (BEHIND,)), ("taken", "i8"),
+    ("era", "i8"), ("others", "f8"), ("told", "f8"),
+])  # fmt: skip
+# the time reached, by which source, and the latest of any other; mean square of the pauses (s2), of so many
+# events; how often the stream followed doubted ones; doubted ones in a row, the earliest, whose, whether of
+# several; the source that spoke last, how often in a row
+_STREAM: Final = np.dtype([
+    ("accesses", "i8"), ("reached", "f8"), ("first", "u8"), ("second", "f8"), ("pause2", "f8"),
+    ("events", "i8"), ("era", "i8"), ("doubted", "i8"), ("earliest", "f8"), ("doubtful", "u8"),
+    ("several", "i8"), ("speaker", "u8"), ("spoken", "i8"),
+])  # fmt: skip
+
+
+class Clocks(NamedTuple):
+    """What is known of the clocks of a partition's sources: of SOURCES of them at most, those last heard."""
+
+    sources: Records
+    stream: Records  # (1,)
+
+
+class Readings(NamedTuple):
+    """What a stream's clock says of n events.
+
+    time (n,): in seconds, by the clock of the stream; NaN where the event has none. doubted (n,): whether the
+    stream is not to follow it. wrong (n,): a source whose clock is found wrong at this event, 0 for none, and
+    ahead (n,) by how much, in seconds.
+    """
+
+    time: NDArray[np.float64]
+    doubted: NDArray[np.bool_]
+    wrong: NDArray[np.uint64]
+    ahead: NDArray[np.float64]
+
+
+def unknown_clocks() -> Clocks:
+    """Those of a stream of which nothing was seen."""
+    stream = np.zeros(1, _STREAM)
+    stream["reached"] = stream["second"] = np.nan
+    stream["pause2"] = FIRST_PAUSE**2
+    return Clocks(np.zeros(SOURCES, _SOURCE), stream)
+
+
+@jit
+def read(clocks: Clocks, time: NDArray[np.float64], source: NDArray[np.uint64]) -> Readings:
+    """Event times by the clock of the stream, from the events' own times (n,) and sources (n,) in order."""
+    n = len(time)
+    out = Readings(time.copy(), np.zeros(n, np.bool_), np.zeros(n, np.uint64), np.zeros(n))
+    stream = clocks.stream[0]
+    for row in range(n):
+        stream.spoken = stream.spoken + 1 if source[row] == stream.speaker else 1
+        stream.speaker = source[row]
+        if np.isnan(time[row]):
+            continue
+        known = _known(clocks, source[row])
+        distance = _measured(stream, known, time[row] - known.offset)
+        if distance != 0.0:
+            known.offset += distance
+            _tell(out, row, known, known.offset, time[row] - known.offset)
+        now = out.time[row] = time[row] - known.offset
+        if now - stream.reached > _doubtful_from(stream) and not _is_followed(stream, source[row], now):
+            out.doubted[row] = True
+            continue
+        if stream.doubted > 0 and now >= stream.reached - LEAST:
+            if stream.earliest > stream.reached + WILD:  # the others go on as before
+                ahead = stream.earliest - stream.reached
+                doubtful = _known(clocks, stream.doubtful)
+                _tell(out, row, doubtful, doubtful.offset + ahead, now)
+            stream.doubted = 0
+        _go_on(stream, source[row], now)
+    return out
+
+
+@jit_in_place
+def _known(clocks: Clocks, key: np.uint64) -> Records:
+    slot, fresh = slot_of(clocks.sources, key, clocks.stream[0])
+    known = clocks.sources[slot]
+    if fresh:
+        known.offset = 0.0
+        known.taken = 0
+        known.others = known.told = -np.inf
+    return known
+
+
+@jit_in_place
+def _tell(out: Readings, row: int, source: Records, ahead: float, now: float) -> None:
+    if now >= source.told + TOLD_FOR:
+        source.told = now
+        out.wrong[row] = source.key
+        out.ahead[row] = ahead
+
+
+@jit_in_place
+def _doubtful_from(stream: Records) -> float:
+    """Seconds ahead of the stream from which a time is doubted."""
+    return float(LEAST + PAUSES * sqrt(stream.pause2))
+
+
+@jit
+def _measured(stream: Records, source: Records, now: float) -> float:
+    """Seconds that the clock of a source is ahead, beyond what is known; 0 as long as it does not seem so."""
+    others = stream.second if source.key == stream.first else stream.reached
+    if not others > source.others:  # nobody else went on: a pause of the stream
+        return 0.0
+    source.others = others
+    distance = now - others
+    is_near = abs(distance) <= _doubtful_from(stream)
+    if is_near or source.era != stream.era:
+        source.taken, source.era = 0, stream.era
+    if is_near:
+        return 0.0
+    if source.taken == BEHIND:
+        source.distances[:-1] = source.distances[1:].copy()
+        source.taken -= 1
+    source.distances[source.taken] = distance
+    source.taken += 1
+    needed = AHEAD if distance > 0.0 else BEHIND
+    if source.taken < needed:
+        return 0.0
+    last = np.sort(source.distances[source.taken - needed : source.taken])
+    middle = float(last[needed // 2])
+    if last[-1] - last[0] > max(SAME_SECONDS, SAME * abs(middle)) or abs(source.offset + middle) > FURTHEST:
+        return 0.0
+    source.taken = 0
+    return middle
+
+
+@jit_in_place
+def _is_followed(stream: Records, source: np.uint64, now: float) -> bool:
+    """Whether the stream has gone to where an event is that is doubted by itself."""
+    if stream.doubted == 0:
+        stream.earliest, stream.doubtful, stream.several = now, source, 0
+    elif source != stream.doubtful:
+        stream.several = 1
+    stream.earliest = min(stream.earliest, now)
+    stream.doubted += 1
+    if stream.doubted < WITNESSES or (stream.several == 0 and stream.spoken < ALONE):
+        return False
+    stream.reached, stream.first = stream.earliest, source
+    stream.era += 1
+    stream.doubted = 0
+    if now - stream.reached <= _doubtful_from(stream):
+        return True
+    stream.earliest, stream.doubtful, stream.several, stream.doubted = now, source, 0, 1
+    return False
+
+
+@jit_in_place
+def _go_on(stream: Records, source: np.uint64, now: float) -> None:
+    """The stream takes an event in."""
+    if np.isnan(stream.reached):
+        stream.reached, stream.first = now, source
+        return
+    pause = max(0.0, now - stream.reached)
+    stream.events = min(stream.events + 1, MEMORY)
+    stream.pause2 += (pause * pause - stream.pause2) / (stream.events + 1.0)
+    if source != stream.first and now > stream.reached:
+        stream.second, stream.first = stream.reached, source
+    elif source != stream.first:
+        stream.second = now if np.isnan(stream.second) else max(stream.second, now)
+    stream.reached = max(stream.reached, now)
