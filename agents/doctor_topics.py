@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from agents.check import Check
 from agents.kafka import admin as broker
 from agents.kafka.latest import latest
-from agents.kafka.rights import missing_rights
+from agents.kafka.rights import group_may_be_read, missing_rights, needed_rights
 from agents.records import RecordBatch
 from agents.settings import Settings, SettingsError
 from models.bundle import Bundle
@@ -36,40 +36,47 @@ def broker_and_topics(settings: Settings, bundle: Bundle | None, wait: Wait) -> 
     except SettingsError as error:
         yield Check("fail", "broker", str(error), "Correct the settings named.")
         return
+    except broker.BrokerRefusedError as error:
+        yield Check("fail", "broker", str(error), "Correct the settings named; a worker does not start.")
+        return
     except broker.BrokerError as error:
         yield Check("fail", "broker", str(error), "Start it, or set `broker` to where it is.")
         return
     yield Check("ok", "broker", f"{addresses} answers; it has {len(present)} topics")
+    missing = missing_rights(settings, needed_rights(settings), CONNECT_SECONDS)
     if settings.role != "evaluate":
         for name in settings.topics:
-            yield from _input_topic(settings, bundle, name, present, wait)
-    yield from _own_topics(settings, present)
+            if name in missing:
+                yield _not_allowed(name, present, missing[name])
+            else:
+                yield from _input_topic(settings, bundle, name, present, wait)
+    yield from _own_topics(settings, present, missing)
+    if not group_may_be_read(settings, CONNECT_SECONDS):
+        text = f"this user may not read group {settings.group}"
+        yield Check("fail", "group", text, "Grant this user read on the group.")
     if bundle is not None and settings.salient_topic in present and settings.role != "triage":
         yield from _salient_topic(settings, bundle, present[settings.salient_topic])
 
 
-def _own_topics(settings: Settings, present: dict[str, int]) -> Iterator[Check]:
+def _own_topics(
+    settings: Settings, present: dict[str, int], missing: dict[str, list[str]]
+) -> Iterator[Check]:
     """The topics that a worker writes to: whether they are there, and whether it may do what it has to."""
-    topics = broker.own_topics(settings)
-    needed = {topic.name: _needed(settings, topic.name) for topic in topics if topic.name in present}
-    missing = missing_rights(settings, needed, CONNECT_SECONDS)
-    for topic in topics:
+    for topic in broker.own_topics(settings):
         name = topic.name
-        if name not in present:
+        if name in missing:
+            yield _not_allowed(name, present, missing[name])
+        elif name not in present:
             yield _absent(settings, topic)
-        elif name in missing:
-            rights = " and ".join(missing[name])
-            text = f"{present[name]} partitions, but this user may not {rights}"
-            yield Check("fail", f"topic {name}", text, f"Grant this user {rights} on the topic.")
         else:
             yield Check("ok", f"topic {name}", f"{present[name]} partitions")
 
 
-def _needed(settings: Settings, name: str) -> list[str]:
-    """What a worker of this role does with one of its topics: between the agents, one writes, one reads."""
-    if name != settings.salient_topic or settings.role == "triage":
-        return ["write"]
-    return ["read"] if settings.role == "evaluate" else ["read", "write"]
+def _not_allowed(name: str, present: dict[str, int], missing: Sequence[str]) -> Check:
+    rights = " and ".join(missing)
+    seen = f"{present[name]} partitions" if name in present else "it may be there"
+    text = f"{seen}, but this user may not {rights}"
+    return Check("fail", f"topic {name}", text, f"Grant this user {rights} on the topic.")
 
 
 def _absent(settings: Settings, topic: broker.Topic) -> Check:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
+
+from aiokafka.errors import KafkaError
 
 # A message that repeats is shown once in this many seconds, with the number left out since.
 REPEAT_SECONDS = 30.0
 # Libraries that log several lines a second while the broker is away.
 NOISY = ("aiokafka", "faust", "mode", "agents.kafka.transport")  # the last logs as a part of Faust
+# What these say of the broker's errors is said in a line; where in them an error came up helps nobody.
+LIBRARIES = (*NOISY, "asyncio")
+EXPECTED = (KafkaError, asyncio.CancelledError)
 
 
 class Repeats(logging.Filter):
@@ -22,6 +28,9 @@ class Repeats(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a record is shown; one that is says how many like it were not."""
+        if record.name.startswith(LIBRARIES) and record.exc_info and isinstance(record.exc_info[1], EXPECTED):
+            record.exc_info = None
+            record.msg = str(record.msg).partition("\n")[0]
         key = (record.name, str(record.msg)[:200])
         now = self._clock()
         shown, left_out = self._seen.get(key, (float("-inf"), 0))

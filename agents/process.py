@@ -6,10 +6,14 @@ import asyncio
 import logging
 import os
 import signal
+import threading
 from importlib.metadata import version
+
+from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 
 from agents import logs, metrics
 from agents.kafka import admin as broker
+from agents.kafka.rights import lacking
 from agents.settings import Settings
 from agents.worker import Worker
 from models.bundle import Bundle
@@ -31,6 +35,8 @@ def run_worker(settings: Settings) -> int:
         BundleError: the bundle is absent, foreign or damaged.
         SettingsError: a TLS certificate or key cannot be read.
         DeviceError: the device is unknown, or cannot do what the settings want of it.
+        BrokerRefusedError: the broker does not let this client in, or not do what a worker does.
+        BrokerError: the broker went away while the worker started.
     """
     logs.configure(settings.log_level)
     bundle = Bundle.load(settings.bundle) if settings.bundle else Bundle.default()
@@ -52,6 +58,8 @@ async def _run(settings: Settings, bundle: Bundle) -> int:
     if not await broker.wait_for_broker(settings, stopping):
         return 0
     await broker.create_topics(settings, broker.own_topics(settings))
+    if why := await asyncio.to_thread(lacking, settings, broker.REQUEST_SECONDS):
+        raise broker.BrokerRefusedError(why)
     if settings.role != "evaluate":
         await broker.warn_of_absent(settings)
     await worker.app.start()
@@ -61,9 +69,11 @@ async def _run(settings: Settings, bundle: Bundle) -> int:
     told = asyncio.create_task(stopping.wait())
     crashed = asyncio.create_task(worker.app._crashed.wait())
     await asyncio.wait({told, crashed}, return_when=asyncio.FIRST_COMPLETED)
-    log.info(
-        "Stopping." if told.done() else "Stopping after a failure; what was not published is read again."
-    )
+    if told.done():
+        log.info("Stopping.")
+    else:
+        log.error("%s What was not published is read again.", _failure(worker.app.crash_reason))
+    _leave_at_last(0 if told.done() else 1)
     loop.call_later(PUBLISH_GRACE_SECONDS, worker.publisher.stop)
     stop = asyncio.create_task(worker.app.stop())
     await asyncio.wait({stop}, timeout=STOP_SECONDS)
@@ -72,7 +82,26 @@ async def _run(settings: Settings, bundle: Bundle) -> int:
         # Faust's consumer thread can wait for ever for a broker that is gone and keep the process alive.
         # Leaving at once loses nothing: what is not committed is read again.
         log.error("A part of the worker did not stop within %.0f s; leaving it.", STOP_SECONDS)
-        logging.shutdown()
-        os._exit(code)
+        _leave(code)
     stop.result()
     return code
+
+
+def _failure(reason: BaseException | None) -> str:
+    """What ended the worker, in a sentence; what is not the broker's saying was logged where it happened."""
+    if isinstance(reason, GroupAuthorizationFailedError | TopicAuthorizationFailedError):
+        what = f"The broker does not let this user go on ({type(reason).__name__}: {reason.args[0]})"
+        return f"{what}: grant it the right again; `qualm doctor` names it."
+    return "Stopping after a failure."
+
+
+def _leave_at_last(code: int) -> None:
+    """Leave even where the event loop itself hangs, or a thread outlives it: Faust can wait in both."""
+    timer = threading.Timer(STOP_SECONDS + PUBLISH_GRACE_SECONDS, _leave, [code])
+    timer.daemon = True
+    timer.start()
+
+
+def _leave(code: int) -> None:
+    logging.shutdown()
+    os._exit(code)

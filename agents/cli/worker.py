@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from agents.cli import options
-from agents.cli.errors import WRONG, fail
+from agents.cli.errors import FAILED, WRONG, fail
 
 
 @click.command(short_help="Read logs from Kafka, publish alerts.")
@@ -28,6 +28,7 @@ def worker(**given: Any) -> None:
       qualm worker --role evaluate --bundle my-bundle
     """
     settings = options.settings(**given)
+    from agents.kafka.admin import BrokerError, BrokerRefusedError
     from agents.process import run_worker
     from agents.settings import SettingsError
     from models.bundle import BundleError
@@ -35,5 +36,7 @@ def worker(**given: Any) -> None:
 
     try:
         sys.exit(run_worker(settings))
+    except BrokerError as error:
+        fail(error, WRONG if isinstance(error, BrokerRefusedError) else FAILED)
     except (SettingsError, BundleError, DeviceError) as error:
         fail(f"{error}; `qualm doctor` examines all settings", WRONG)

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from agents.kafka.refusal import refusal
 from agents.settings import Settings
 
 log = logging.getLogger("qualm.broker")
@@ -29,24 +30,30 @@ class BrokerError(Exception):
     """The broker cannot be reached or refused; the text says which and what to do."""
 
 
+class BrokerRefusedError(BrokerError):
+    """The broker is there and does not let this client in, or not do its work: waiting does not help."""
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic that qualm needs, with the settings it is created with."""
+    """A topic that qualm needs, with the settings it is created with, and what a worker does with it."""
 
     name: str
     config: tuple[tuple[str, str], ...] = ()
+    rights: tuple[str, ...] = ("write",)
 
 
 def own_topics(settings: Settings) -> list[Topic]:
     """The topics that a worker of this role writes to and creates when they are absent."""
     largest = settings.max_record_bytes + DEAD_LETTER_EXTRA_BYTES
     dead = (("max.message.bytes", str(largest)),)
-    topics = [Topic(settings.salient_topic)]
+    between = {"all": ("read", "write"), "triage": ("write",), "evaluate": ("read",)}[settings.role]
+    topics = [Topic(settings.salient_topic, rights=between)]
     if settings.role != "evaluate":
         topics += [Topic(settings.dead_letter_topic(name), dead) for name in settings.topics]
     if settings.role != "triage":
         topics += [
-            Topic(settings.suspicious_topic),
+            Topic(settings.suspicious_topic, rights=("read", "write")),
             Topic(settings.alerts_topic),
             Topic(settings.dead_letter_topic(settings.salient_topic), dead),
             Topic(settings.dead_letter_topic(settings.suspicious_topic), dead),
@@ -62,7 +69,8 @@ async def partitions(settings: Settings, seconds: float = REQUEST_SECONDS) -> di
         seconds: how long a connection, and then the answer, is waited for.
 
     Raises:
-        BrokerError: it does not answer, or refuses this user.
+        BrokerError: it does not answer.
+        BrokerRefusedError: it refuses this client.
     """
     client = await _connect(settings, seconds)
     try:
@@ -140,11 +148,17 @@ async def warn_of_absent(settings: Settings) -> None:
 
 
 async def wait_for_broker(settings: Settings, stopping: asyncio.Event) -> bool:
-    """Wait until the broker answers, with growing pauses; False when told to stop before it did."""
+    """Wait until the broker answers, with growing pauses; False when told to stop before it did.
+
+    Raises:
+        BrokerRefusedError: it answers, and refuses this client.
+    """
     wait = FIRST_WAIT_SECONDS
     while not stopping.is_set():
         try:
             await partitions(settings)
+        except BrokerRefusedError:
+            raise
         except BrokerError as error:
             log.warning("%s Trying again in %.0f s.", error, wait)
         else:
@@ -188,6 +202,8 @@ async def _connect(settings: Settings, seconds: float = REQUEST_SECONDS) -> AIOK
         await asyncio.wait_for(client.start(), seconds)
     except (KafkaError, OSError, TimeoutError) as error:
         await client.close()
+        if why := await refusal(settings, seconds):
+            raise BrokerRefusedError(f"{why}.") from error
         raise BrokerError(_why(settings, error)) from error
     finally:
         logging.getLogger("aiokafka").setLevel(logging.WARNING)
