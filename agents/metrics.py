@@ -86,9 +86,10 @@ BATCH_SECONDS = Histogram(
     registry=REGISTRY,
 )
 
-# Records between the last one that was processed and the end of the partition, as of the last fetch.
+# Offsets between what is published and the end of the partition that may be read (the last stable offset), as
+# the broker tells it each second; 0 also where the last offsets are markers or were compacted away.
 LAG = Gauge(
-    "qualm_lag_records", "Records fetched partitions are behind", ["topic", "partition"], registry=REGISTRY
+    "qualm_lag_records", "Records that are not published yet", ["topic", "partition"], registry=REGISTRY
 )
 
 # Always 1; the labels say which version, bundle and roles this worker runs, to join with in a dashboard.

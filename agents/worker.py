@@ -21,6 +21,7 @@ from agents.evaluate import SalientEvaluation
 from agents.group import Grouping
 from agents.kafka.dead_letters import outgoing, reason_label
 from agents.kafka.faust_app import create_app
+from agents.kafka.lag import LAG_SECONDS, tell_lag
 from agents.kafka.publisher import Outgoing, Publisher, PublishingStoppedError
 from agents.partitions import PartitionStates
 from agents.records import RecordBatch
@@ -62,6 +63,7 @@ class Worker:
         self.app = create_app(settings)
         self.publisher = Publisher(self.app.producer)
         self.app.on_partitions_assigned.connect(self._assigned, weak=False)  # type: ignore[arg-type]
+        self.app.timer(LAG_SECONDS)(self._tell_lag)
         if settings.role != "evaluate":
             self._add_agent("triage", self._triage_batch, *settings.topics)
         if settings.role != "triage":
@@ -88,10 +90,6 @@ class Worker:
             await self.app.crash(error)
         else:
             batch.published()
-            highwater = self.app.consumer.highwater(TP(batch.topic, batch.partition))
-            if highwater is not None:
-                lag = max(highwater - batch.offsets[-1] - 1, 0)
-                metrics.LAG.labels(batch.topic, str(batch.partition)).set(lag)
 
     async def _triage_batch(self, batch: RecordBatch) -> None:
         with metrics.BATCH_SECONDS.labels("triage").time():
@@ -187,6 +185,9 @@ class Worker:
                     refused.topic,
                 )
                 metrics.REFUSED.labels(refused.topic).inc()
+
+    async def _tell_lag(self) -> None:
+        await tell_lag(self.app.consumer)
 
     async def _assigned(self, app: Any, assigned: set[TP], **_: Any) -> None:
         """Drop the state of partitions that another worker has now."""

@@ -36,16 +36,20 @@ class Ledger(Generic[Partition]):
         # Last offset of the newest batch handed out, and of the newest one confirmed, in this epoch.
         self._handed_out: dict[Partition, int] = {}
         self._confirmed: dict[Partition, int] = {}
+        self._first: dict[Partition, int] = {}  # offset that was handed out first in this epoch
         self._committable: dict[Partition, int] = {}
 
-    def hand_out(self, partition: Partition, last_offset: int) -> Callable[[], None]:
-        """Note that a batch goes out to be processed; ``last_offset`` is that of its last record.
+    def hand_out(
+        self, partition: Partition, last_offset: int, first_offset: int | None = None
+    ) -> Callable[[], None]:
+        """Note that a batch goes out to be processed; the offsets are those of its last and first record.
 
         Returns:
             what to call once everything that came of the batch is acknowledged. A second call does nothing.
         """
         previous = self._handed_out.get(partition)
         self._handed_out[partition] = last_offset
+        self._first.setdefault(partition, last_offset if first_offset is None else first_offset)
         return partial(self._confirm, partition, self._epoch, previous, last_offset)
 
     def _confirm(self, partition: Partition, epoch: int, previous: int | None, last_offset: int) -> None:
@@ -61,9 +65,22 @@ class Ledger(Generic[Partition]):
         """The position to commit, one past the last confirmed offset; None when there is nothing new."""
         return self._committable.pop(partition, None)
 
+    def reached(self, partition: Partition, position: int) -> int:
+        """The offset up to which all that was read is confirmed.
+
+        Args:
+            partition: one that is read.
+            position: the offset that is read next. All below it was handed out or holds no record for us.
+        """
+        confirmed = self._confirmed.get(partition)
+        if confirmed == self._handed_out.get(partition):
+            return position
+        return self._first[partition] if confirmed is None else confirmed + 1
+
     def start_afresh(self) -> None:
         """Begin a new epoch: reading returns to the committed offsets, and what was handed out is stale."""
         self._epoch += 1
         self._handed_out.clear()
         self._confirmed.clear()
+        self._first.clear()
         self._committable.clear()

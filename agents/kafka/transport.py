@@ -94,6 +94,23 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         )
         return creating_nothing(consumer)
 
+    async def reaches(self) -> dict[TP, tuple[int, int]]:
+        """Of each partition that is read: the offset that is read next, and the end that may be read to."""
+        return cast("dict[TP, tuple[int, int]]", await self.call_thread(self._reaches))
+
+    async def _reaches(self) -> dict[TP, tuple[int, int]]:
+        consumer = self._ensure_consumer()
+        assigned = [tp for tp in consumer.assignment() if tp.topic in consumer.subscription()]
+        ends = await consumer.end_offsets(assigned)
+        # Positions behind the ends: what was read since lies beyond them, which is no lag.
+        states = consumer._subscription.subscription.assignment
+        known = {tp: states.state_value(tp) for tp in assigned if tp in consumer.assignment()}
+        return {
+            ensure_TP(tp): (state.position, ends[tp])
+            for tp, state in known.items()
+            if tp in ends and state is not None and state.has_valid_position
+        }
+
 
 class BatchConsumer(driver.Consumer):
     """Faust's consumer with record batches as messages, and a ledger that says what to commit."""
@@ -121,17 +138,21 @@ class BatchConsumer(driver.Consumer):
                 self.log.warning("Cannot return to the committed offsets yet: %r", error)
             return
         generation = self.app.consumer_generation_id
-        for fetched, batch in records.items():
-            tp = ensure_TP(fetched)
+        # All are handed out before the first waits for room: the ledger knows all below the position.
+        messages = [
+            self._batch_message(ensure_TP(tp), batch)
+            for tp, batch in records.items()
+            if batch and (active is None or ensure_TP(tp) in active)
+        ]
+        for message in messages:
             if not self.flow_active or generation != self.app.consumer_generation_id:
                 return
-            if batch and (active is None or tp in active):
-                yield tp, self._batch_message(tp, batch)
+            yield message.tp, message
 
     def _batch_message(self, tp: TP, records: list[Any]) -> ConsumerMessage:
         last = records[-1]
         batch = to_batch(tp, records)
-        batch.confirm = self._ledger.hand_out(tp, last.offset)
+        batch.confirm = self._ledger.hand_out(tp, last.offset, records[0].offset)
         return ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -145,6 +166,15 @@ class BatchConsumer(driver.Consumer):
             tp=tp,
             generation_id=self.app.consumer_generation_id,
         )
+
+    async def lags(self) -> dict[TP, int]:
+        """Of each partition that is read: how many offsets below its end are not published yet."""
+        reaches = await cast(BatchConsumerThread, self._thread).reaches()
+        return {
+            tp: max(0, end - self._ledger.reached(tp, position))
+            for tp, (position, end) in reaches.items()
+            if tp in self.assignment()
+        }
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         pending = self._ledger.committable()

@@ -43,9 +43,6 @@ def lines() -> list[bytes]:
 class NoConsumer:
     """Faust's consumer before it has fetched anything."""
 
-    def highwater(self, tp: TP) -> None:
-        """Nothing is known of how far a partition reaches."""
-
     def topic_partitions(self, topic: str) -> int:
         """As the broker has told."""
         return 4 if topic == "wide" else 1
@@ -434,23 +431,3 @@ def test_entities_forgotten_for_want_of_room_are_counted(triage: Bench) -> None:
     assert before is not None
     assert after is not None
     assert after - before == 60_000 - 16_384
-
-
-def test_the_lag_is_what_is_left_behind_the_batch(triage: Bench, lines: list[bytes]) -> None:
-    class Reaches(NoConsumer):
-        """A consumer that knows the end of one partition."""
-
-        def __init__(self, ends: dict[TP, int]) -> None:
-            self._ends = ends
-
-        def highwater(self, tp: TP) -> int | None:
-            return self._ends.get(tp)
-
-    triage.worker.app.consumer = Reaches({TP("logs", 3): 12, TP("logs", 4): 2})
-    for partition in (3, 4, 5):
-        triage.triage(triage.batch("logs", partition, 0, lines[:5]))
-    lags = [
-        metrics.REGISTRY.get_sample_value("qualm_lag_records", {"topic": "logs", "partition": str(partition)})
-        for partition in (3, 4, 5)
-    ]
-    assert lags == [7.0, 0.0, None]  # offsets 0 to 4 are done, and 5 to 11 are left

@@ -15,7 +15,14 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 from prometheus_client.parser import text_string_to_metric_families
 
 from agents.demo.embedded_broker import EmbeddedBroker
@@ -48,6 +55,17 @@ class Broker:
             future.result()
         wait_until(lambda: topic in admin.list_topics(timeout=10).topics, 10, f"topic {topic}")
         return topic
+
+    def configure(self, topic: str, config: dict[str, str]) -> None:
+        """Set what a topic is configured with."""
+        entries = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+            for name, value in config.items()
+        ]
+        change = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        admin = AdminClient({"bootstrap.servers": self.address})
+        for future in admin.incremental_alter_configs([change]).values():
+            future.result()
 
     def producer(self, **options: object) -> Producer:
         return Producer(
@@ -186,6 +204,13 @@ class WorkerUnderTest:
 
     def metric(self, name: str, **labels: str) -> float:
         """Sum of a metric over the label values that are not given; 0 while there is none."""
+        return sum(self._samples(name, labels))
+
+    def samples(self, name: str, **labels: str) -> int:
+        """How many values there are of a metric."""
+        return len(self._samples(name, labels))
+
+    def _samples(self, name: str, labels: dict[str, str]) -> list[float]:
         assert self.process is not None
         if self.process.poll() is not None:
             pytest.fail(f"the worker ended by itself:\n{self.log()[-3000:]}")
@@ -193,10 +218,10 @@ class WorkerUnderTest:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5) as answer:
                 text = answer.read().decode()
         except OSError:
-            return 0.0
+            return []
         families = text_string_to_metric_families(text)
         samples = [sample for family in families for sample in family.samples if sample.name == name]
-        return sum(s.value for s in samples if all(s.labels.get(k) == v for k, v in labels.items()))
+        return [s.value for s in samples if all(s.labels.get(k) == v for k, v in labels.items())]
 
 
 @pytest.fixture

@@ -96,3 +96,21 @@ def test_a_failed_batch_holds_nothing_back_once_it_is_read_again() -> None:
     ledger.hand_out("logs-0", 4)()
     ledger.hand_out("logs-0", 9)()
     assert ledger.take("logs-0") == 10
+
+
+def test_what_is_reached_is_the_position_where_nothing_is_in_hand() -> None:
+    ledger: Ledger[str] = Ledger()
+    assert ledger.reached("logs-0", 30) == 30  # nothing but markers so far
+    first = ledger.hand_out("logs-0", 49, 40)
+    assert ledger.reached("logs-0", 50) == 40
+    second = ledger.hand_out("logs-0", 58, 51)
+    second()
+    assert ledger.reached("logs-0", 63) == 40
+    first()
+    assert ledger.reached("logs-0", 63) == 50, (
+        "the second was confirmed before the first, so it does not count"
+    )
+    ledger.start_afresh()
+    assert ledger.reached("logs-0", 50) == 50
+    ledger.hand_out("logs-0", 58, 51)()
+    assert ledger.reached("logs-0", 63) == 63, "behind the last batch are markers"
