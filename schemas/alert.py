@@ -41,6 +41,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 Update = Literal["opened", "grown", "continues", "reopened", "resolved"]
 Urgency = Literal["info", "warning", "critical"]
 
+LARGEST = 2**63 - 1
+"""Of Kafka's offsets, and the largest number that can be written; a text can name larger ones."""
 SOURCES_TOLD = 16
 """Most sources that an alert names,"""
 ENTITIES_TOLD = 8
@@ -138,15 +140,20 @@ class Alert(BaseModel):
     time: Annotated[Time, Field(description="Event time at which the incident took this state.")]
     first_seen: Annotated[Time, Field(description="Event time of the first event of the incident.")]
     last_seen: Annotated[Time, Field(description="Event time of the last event of the incident.")]
-    count: Annotated[int, Field(ge=1, description="Suspicious events of the incident so far.")]
+    count: Annotated[int, Field(ge=1, le=LARGEST, description="Suspicious events of the incident so far.")]
     units: Annotated[
-        int, Field(ge=1, description="Entities, and sources without one, that these are of, at least.")
+        int,
+        Field(
+            ge=1, le=LARGEST, description="Entities, and sources without one, that these are of, at least."
+        ),
     ] = 1
     sources: Annotated[
         list[Annotated[str, Field(max_length=256)]],
         Field(max_length=SOURCES_TOLD, description="Sources of the incident, the first ones."),
     ] = []
-    source_count: Annotated[int, Field(ge=1, description="How many sources there are, at least.")] = 1
+    source_count: Annotated[
+        int, Field(ge=1, le=LARGEST, description="How many sources there are, at least.")
+    ] = 1
     entities: Annotated[
         list[Annotated[str, Field(max_length=256)]],
         Field(max_length=ENTITIES_TOLD, description="Entities of the incident, the first ones."),
@@ -170,7 +177,10 @@ class Alert(BaseModel):
         Probability, Field(description="Largest p-value that alerts now, by the false alarms accepted.")
     ] = 1.0
     known: Annotated[
-        int, Field(ge=0, description="Normal entities, or minutes of the source, that it is judged by.")
+        int,
+        Field(
+            ge=0, le=LARGEST, description="Normal entities, or minutes of the source, that it is judged by."
+        ),
     ] = 0
     learning: Annotated[
         bool, Field(description="Whether these are too few to judge anything but errors.")
@@ -185,8 +195,10 @@ class Alert(BaseModel):
     scores: Annotated[Scores, Field(description="P-values by prefilter, classical twin and hybrid.")]
     bundle: Annotated[Digest, Field(description="Digest of the bundle.")]
     topic: Annotated[str, Field(max_length=249, description="Topic that the log record came from.")]
-    partition: Annotated[int, Field(ge=0, description="Partition that the log record came from.")]
-    offset: Annotated[int, Field(ge=-1, description="Offset of the log record; -1 where there was none.")]
+    partition: Annotated[int, Field(ge=0, le=LARGEST, description="Partition that the log record came from.")]
+    offset: Annotated[
+        int, Field(ge=-1, le=LARGEST, description="Offset of the log record; -1 where there was none.")
+    ]
     labels: Annotated[Labels, Field(description="Identifying labels, as Alertmanager has them.")] = {}
     annotations: Annotated[
         Labels, Field(description="Explaining annotations, as Alertmanager has them.")

@@ -9,7 +9,18 @@ from typing import Annotated, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-__all__ = ["EXAMPLE_CHARS", "TEMPLATE_CHARS", "Reason", "ReasonKind", "SalientEvent", "Trigger", "event_id"]
+from schemas.timestamps import LATEST
+
+__all__ = [
+    "EXAMPLE_CHARS",
+    "TEMPLATE_CHARS",
+    "EventTime",
+    "Reason",
+    "ReasonKind",
+    "SalientEvent",
+    "Trigger",
+    "event_id",
+]
 
 TEMPLATE_CHARS = 300
 EXAMPLE_CHARS = 1_000
@@ -31,6 +42,8 @@ class Trigger(StrEnum):
         return list(Trigger).index(self)
 
 
+EventTime = Annotated[float, Field(ge=0.0, le=LATEST, allow_inf_nan=False)]
+"""A moment that can be written down. One beyond would be what time it is in a topic, for ever."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 # tanh lies in (-1, 1), but in float32 it reaches the ends.
 Unit = Annotated[float, Field(ge=-1.0, le=1.0, allow_inf_nan=False)]
@@ -105,9 +118,9 @@ class SalientEvent(BaseModel):
             "has logged in the last minute adds up to something unusual.",
         ),
     ]
-    time: Annotated[Finite, Field(description="Event time, Unix seconds.")]
+    time: Annotated[EventTime, Field(description="Event time, Unix seconds.")]
     watermark: Annotated[
-        Finite, Field(description="Event time up to which the partition is complete, Unix seconds.")
+        EventTime, Field(description="Event time up to which the partition is complete, Unix seconds.")
     ]
     severity: Annotated[int, Field(ge=0, le=24, description="OpenTelemetry severity number; 0 unknown.")] = 0
     source: Annotated[str, Field(max_length=256, description="Who speaks.")] = ""

@@ -8,13 +8,10 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.alert import Alert
-from schemas.salient import Finite, problems
-from schemas.timestamps import LATEST
+from schemas.salient import EventTime, problems
 from schemas.watermark import Watermark
 
 __all__ = ["Suspicious", "SuspiciousMessage", "Unusual", "decode_suspicious"]
-
-EventTime = Annotated[float, Field(ge=0.0, le=LATEST, allow_inf_nan=False)]
 
 
 class Suspicious(BaseModel):
@@ -24,7 +21,7 @@ class Suspicious(BaseModel):
 
     type: Annotated[Literal["suspicious"], Field(description="What kind of record this is.")] = "suspicious"
     watermark: Annotated[
-        Finite, Field(description="Event time up to which the partition is complete, Unix seconds.")
+        EventTime, Field(description="Event time up to which the partition is complete, Unix seconds.")
     ]
     time: Annotated[
         EventTime,
@@ -63,9 +60,9 @@ class Unusual(BaseModel):
     topic: Annotated[str, Field(max_length=249, description="Input topic.")]
     partition: Annotated[int, Field(ge=0, description="Partition of the input topic.")]
     watermark: Annotated[
-        Finite, Field(description="Event time up to which the partition is complete, Unix seconds.")
+        EventTime, Field(description="Event time up to which the partition is complete, Unix seconds.")
     ]
-    time: Annotated[Finite, Field(description="Event time, Unix seconds.")]
+    time: Annotated[EventTime, Field(description="Event time, Unix seconds.")]
     source: Annotated[str, Field(max_length=256, description="Who speaks.")]
     entity: Annotated[str, Field(max_length=256, description="What it speaks about; empty for nothing.")]
 

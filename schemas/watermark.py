@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.salient import Digest, Finite, SalientEvent, problems
+from schemas.salient import Digest, EventTime, SalientEvent, problems
 
 __all__ = ["SalientMessage", "Watermark", "decode_salient"]
 
@@ -26,7 +26,7 @@ class Watermark(BaseModel):
     partition: Annotated[int, Field(ge=0, description="Partition of the input topic.")]
     bundle: Annotated[Digest, Field(description="Digest of the bundle of the triage that sent it.")]
     watermark: Annotated[
-        Finite, Field(description="Event time up to which the partition is complete, Unix seconds.")
+        EventTime, Field(description="Event time up to which the partition is complete, Unix seconds.")
     ]
 
     def encode(self) -> bytes:
