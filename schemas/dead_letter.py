@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["ERROR_HEADERS", "DeadLetter", "dead_letter_topic", "error_headers"]
+__all__ = ["ERROR_HEADERS", "RETRIES_HEADER", "DeadLetter", "dead_letter_topic", "error_headers"]
 
 ERROR_HEADERS = {
     "qualm.error.reason": "Why the record could not be decoded, at most 500 characters.",
@@ -13,6 +13,9 @@ ERROR_HEADERS = {
     "qualm.error.offset": "Offset that it had there, decimal.",
 }
 """Headers that are added behind the record's own, with their meaning; all are UTF-8 text."""
+
+RETRIES_HEADER = "qualm.retries"
+"""Header of a record that `qualm dlq retry` sent back: how often, decimal. It stays if it fails again."""
 
 _REASON_CHARS = 500
 

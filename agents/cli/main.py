@@ -5,6 +5,7 @@ from importlib.metadata import EntryPoint, entry_points
 import click
 
 from agents.cli.demo import demo
+from agents.cli.dlq import dlq
 from agents.cli.doctor import doctor
 from agents.cli.errors import fail
 from agents.cli.explain import explain
@@ -58,7 +59,7 @@ def add_plugin(group: click.Group, plugin: EntryPoint) -> None:
         group.add_command(click.Command(plugin.name, callback=lambda: fail(reason), help=reason))
 
 
-for command in (demo, inspect, init, train, replay, explain, worker, tail, simulate, doctor):
+for command in (demo, inspect, init, train, replay, explain, worker, tail, dlq, simulate, doctor):
     main.add_command(command)
 for found in entry_points(group=PLUGINS):
     add_plugin(main, found)

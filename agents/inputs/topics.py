@@ -100,6 +100,22 @@ class KafkaSource:
         while self._consumer is not None:
             yield from self._runner.run(self._fetch_new(self._consumer))
 
+    @property
+    def settings(self) -> Settings:
+        """Those of the broker that the topic is on."""
+        return self._settings
+
+    def partitions_of(self, topic: str) -> int:
+        """How many partitions another topic of the broker has; 0 where it has no such topic.
+
+        Raises:
+            SourceError: the broker does not answer.
+        """
+        try:
+            return self._runner.run(broker.partitions(self._settings)).get(topic, 0)
+        except broker.BrokerError as error:
+            raise SourceError(str(error)) from error
+
     async def _fetch_new(self, consumer: AIOKafkaConsumer) -> list[RecordBatch]:
         try:
             for partition, end in self._opened_at.items():

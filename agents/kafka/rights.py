@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from agents.kafka.admin import own_topics
 from agents.settings import Settings
 
-__all__ = ["group_may_be_read", "lacking", "missing_rights", "needed_rights"]
+__all__ = ["group_may_be_read", "lacking", "librdkafka_options", "missing_rights", "needed_rights"]
 
 log = logging.getLogger("qualm.broker")
 
@@ -33,7 +33,7 @@ def missing_rights(
     """
     if not needed:
         return {}
-    client = AdminClient(_options(settings))
+    client = AdminClient(librdkafka_options(settings))
     asked = client.describe_topics(
         TopicCollection([*needed]), include_authorized_operations=True, request_timeout=seconds
     )
@@ -53,7 +53,7 @@ def missing_rights(
 
 def group_may_be_read(settings: Settings, seconds: float) -> bool:
     """Whether this user may be a member of the group; True where the broker does not tell."""
-    client = AdminClient(_options(settings))
+    client = AdminClient(librdkafka_options(settings))
     asked = client.describe_consumer_groups(
         [settings.group], include_authorized_operations=True, request_timeout=seconds
     )
@@ -86,7 +86,7 @@ def _is(error: Exception, code: int) -> bool:
     return isinstance(error, KafkaException) and error.args[0].code() == code
 
 
-def _options(settings: Settings) -> dict[str, Any]:
+def librdkafka_options(settings: Settings) -> dict[str, Any]:
     """Address and security as librdkafka calls them."""
     options: dict[str, Any] = {
         "bootstrap.servers": ",".join(settings.broker),
