@@ -111,10 +111,16 @@ class SalientEvaluation:
         if p_value <= limit:
             p_values = {name: float(scores.p_values[name][row]) for name in PUBLISHED}
             alert = make_alert(event, p_values, limit, self._explainer.explain(event.features))
-            return [Suspicious(watermark=event.watermark, time=alert.time, alert=alert)]
+            return [
+                Suspicious(
+                    lane=event.lane, lanes=event.lanes, position=event.position,
+                    watermark=event.watermark, time=alert.time, alert=alert,
+                )
+            ]  # fmt: skip
         if p_value <= UNUSUAL:
             return [
                 Unusual(
+                    lane=event.lane, lanes=event.lanes, position=event.position,
                     topic=event.topic, partition=event.partition, watermark=event.watermark,
                     time=event.time, source=event.source, entity=event.entity,
                 )

@@ -1,53 +1,126 @@
 """The way of a suspicious event to alerts: the incidents of each input topic, over all its partitions.
 
+Messages come in the order in which workers and partitions happen to be read. Here they wait for the turn of
+their event time (``agents.turns``), and what is delivered twice is dropped, so that alerts depend on neither.
+
 No Kafka here: the worker and the replay of files call the same code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf, nan
 from typing import Any
 
 import orjson
 
 from agents.incidents import Incidents
 from agents.partitions import PartitionStates
+from agents.turns import Turns
 from models.options import EvaluateOptions
 from schemas.alert import Alert
-from schemas.suspicious import Suspicious, SuspiciousMessage, Unusual
+from schemas.suspicious import Suspicious, SuspiciousMessage, Unusual, decode_suspicious
+from schemas.watermark import Watermark
 
 __all__ = ["Grouping"]
 
-# Suspicious events whose ids are remembered per input partition, to know one that was delivered twice.
-REMEMBERED = 4096
+Told = Callable[[Alert, str], None]
+
+
+class _Seen:
+    """How far a lane was taken in: its messages rise in position, unless they are delivered again."""
+
+    def __init__(self) -> None:
+        self.position = -1
+        self.clock = -inf  # event time that it has told
+        self.ids: dict[str, None] = {}  # of the suspicious events at this position
+
+    def before(self, message: SuspiciousMessage) -> bool:
+        """Whether a message was taken in before; takes note of it.
+
+        What goes back in position and on in event time is no repetition: the topic was made anew.
+        """
+        if message.position < self.position and message.watermark <= self.clock:
+            return True
+        self.clock = max(self.clock, message.watermark)
+        if message.position != self.position:
+            self.position, self.ids = message.position, {}
+        if not isinstance(message, Suspicious):
+            return False  # to hear it again at the same position changes nothing
+        known = message.alert.id in self.ids
+        self.ids[message.alert.id] = None
+        return known
 
 
 class _Topic:
-    """What is kept for one input topic: its incidents, and the ids of the latest events of each partition."""
+    """What is kept for one input topic: its incidents, what waits for its turn, and what was taken in."""
 
     def __init__(self, options: EvaluateOptions) -> None:
-        self.incidents = Incidents(options.resolve_after, options.pages_per_hour)
-        self._ids: dict[int, dict[str, None]] = {}
+        self._incidents = Incidents(options.resolve_after, options.pages_per_hour)
+        self._turns: Turns[Suspicious | Unusual] = Turns()
+        self._seen: dict[int, _Seen] = {}
 
-    def seen(self, alert: Alert) -> bool:
-        """Whether an event was delivered before; takes note of it."""
-        ids = self._ids.setdefault(alert.partition, {})
-        if alert.id in ids:
-            return True
-        ids[alert.id] = None
-        if len(ids) > REMEMBERED:
-            del ids[next(iter(ids))]
-        return False
+    def take(self, message: SuspiciousMessage, stamp: float, told: Told | None) -> list[Alert]:
+        """The alerts to publish, in order. stamp: record time of the message (s), NaN for none."""
+        lane, turns, time = message.lane, self._turns, message.watermark
+        if self._seen.setdefault(lane, _Seen()).before(message):
+            return []
+        rows = [] if isinstance(message, Watermark) else [(time, message)]
+        if message.lanes == 1 and not turns.count:  # nobody to wait for
+            due = [(time, lane, row) for _, row in rows]
+            return [*self._incidents.advance(lane, time), *self._in_turn(due, told)]
+        idle = isinstance(message, Watermark) and message.idle
+        alerts = self._in_turn(turns.tell(lane, message.lanes, time, rows, idle, stamp), told)
+        if lane in turns.behind or turns.is_ahead(time):  # its own clock counts
+            alerts += self._incidents.advance(lane, time)
+        return [*alerts, *self._incidents.pass_time(turns.time, turns.behind)]
+
+    def rest(self, told: Told | None) -> list[Alert]:
+        """What comes of all that waits: the input has ended."""
+        return self._in_turn(self._turns.rest(), told)
+
+    def _in_turn(
+        self, due: Sequence[tuple[float, int, Suspicious | Unusual]], told: Told | None
+    ) -> list[Alert]:
+        incidents, turns = self._incidents, self._turns
+        alerts: list[Alert] = []
+        for place, lane, message in due:
+            if turns.count > 1 and lane not in turns.behind:
+                alerts += incidents.pass_time(place, turns.behind)
+            alerts += incidents.advance(lane, message.watermark)
+            if isinstance(message, Unusual):
+                incidents.keep(lane, message.source, message.entity, message.time)
+                continue
+            incident, published = incidents.observe(message.alert, lane)
+            alerts += published
+            if told is not None:
+                told(message.alert, incident)
+        return alerts
 
     def snapshot(self) -> dict[str, Any]:
         """As JSON types."""
-        ids = [[partition, list(each)] for partition, each in self._ids.items()]
-        return {"ids": ids, "incidents": self.incidents.snapshot()}
+        return {
+            "seen": [[lane, each.position, each.clock, list(each.ids)] for lane, each in self._seen.items()],
+            "turns": self._turns.snapshot(lambda message: message.encode().decode()),
+            "incidents": self._incidents.snapshot(),
+        }
 
     def resume(self, content: dict[str, Any]) -> None:
         """From a snapshot."""
-        self._ids = {int(partition): dict.fromkeys(map(str, each)) for partition, each in content["ids"]}
-        self.incidents.resume(content["incidents"])
+        for lane, position, clock, ids in content["seen"]:
+            seen = self._seen.setdefault(int(lane), _Seen())
+            seen.position, seen.clock = int(position), float(clock)
+            seen.ids = dict.fromkeys(map(str, ids))
+        self._turns.resume(content["turns"], _held)
+        self._incidents.resume(content["incidents"])
+
+
+def _held(text: Any) -> Suspicious | Unusual:
+    """A message of a snapshot that waits for its turn."""
+    message = decode_suspicious(str(text).encode())
+    if isinstance(message, Watermark):
+        raise ValueError("a watermark waits for nothing")
+    return message
 
 
 class _Topics:
@@ -62,6 +135,10 @@ class _Topics:
         if name not in self._topics:
             self._topics[name] = _Topic(self._options)
         return self._topics[name]
+
+    def all(self) -> list[_Topic]:
+        """Those of all input topics."""
+        return list(self._topics.values())
 
     def snapshot(self) -> bytes:
         """All that later alerts depend on, as JSON."""
@@ -89,25 +166,28 @@ class Grouping:
         self.on_suspicious: Callable[[Alert, str], None] | None = None
 
     def process(
-        self, messages: Sequence[SuspiciousMessage], topic: str = "", partition: int = 0
+        self,
+        messages: Sequence[SuspiciousMessage],
+        topic: str = "",
+        partition: int = 0,
+        stamps: Sequence[float] | None = None,
     ) -> list[Alert]:
         """The alerts to publish, in order.
 
         Args:
-            messages: of each input partition in their order.
+            messages: of each lane in their order.
             topic: where they were read, "" for evaluation in this very process.
             partition: the partition of it.
+            stamps: record time of each (s), by which the wait for others is bounded; None: it is not.
         """
         topics = self.states.of(topic, partition)
         alerts: list[Alert] = []
-        for message in messages:
-            known = topics.of(message.topic)
-            alerts += known.incidents.advance(message.partition, message.watermark)
-            if isinstance(message, Unusual):
-                known.incidents.keep(message.partition, message.source, message.entity, message.time)
-            elif isinstance(message, Suspicious) and not known.seen(message.alert):
-                incident, published = known.incidents.observe(message.alert)
-                alerts += published
-                if self.on_suspicious is not None:
-                    self.on_suspicious(message.alert, incident)
+        for index, message in enumerate(messages):
+            stamp = nan if stamps is None else stamps[index]
+            alerts += topics.of(message.topic).take(message, stamp, self.on_suspicious)
         return alerts
+
+    def rest(self) -> list[Alert]:
+        """What comes of all that waits, of evaluation in this very process: the input has ended."""
+        topics = self.states.of("", 0)
+        return [alert for each in topics.all() for alert in each.rest(self.on_suspicious)]

@@ -15,10 +15,11 @@ from __future__ import annotations
 import hashlib
 import heapq
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from agents.incident_keys import burst_key, keys_of, unit_key
 from agents.partition_clocks import PartitionClocks
 from agents.urgency import ORDER, urgency
 from schemas.alert import ENTITIES_TOLD, SOURCES_TOLD, Alert, Update, Urgency
@@ -98,7 +99,8 @@ class _Incident:
 class Incidents:
     """The incidents of one input topic.
 
-    Of each partition, messages come in its order; those of several partitions in any.
+    A partition is one that triage reads. Of each, messages come in its order; those of several partitions in
+    any, though only in the order of event time does what is told not depend on it (``agents.turns``).
     """
 
     def __init__(self, resolve_after: float, pages_per_hour: int, most: int = MAX_INCIDENTS) -> None:
@@ -118,8 +120,12 @@ class Incidents:
         """How many are open."""
         return sum(not each.over for each in self._incidents.values())
 
-    def observe(self, alert: Alert) -> tuple[str, list[Alert]]:
+    def observe(self, alert: Alert, partition: int | None = None) -> tuple[str, list[Alert]]:
         """Take one suspicious event, given as an alert that knows nothing of its incident yet.
+
+        Args:
+            alert: the event.
+            partition: that triage read it in, where this is not the one that the alert came from.
 
         Returns:
             the id of its incident; and the alerts to publish: usually none or the one, completed with what is
@@ -136,7 +142,7 @@ class Incidents:
             incident.over, update = False, "reopened"
             if alert.time > incident.end:  # else a partition is late
                 incident.quiet = min(LONGEST_QUIET, 2.0 * incident.quiet)
-        self._add(incident, alert)
+        self._add(incident, alert, alert.partition if partition is None else partition)
         if update is not None or incident.is_worse:
             self._await(incident)
         if self._may_page(incident, alert):
@@ -147,7 +153,7 @@ class Incidents:
 
     def keep(self, partition: int, source: str, entity: str, time: float) -> None:
         """Note that a unit is still out of the ordinary, though not alarming: its incident is not over."""
-        incident = self._by_keys([_unit(source, entity)], time)
+        incident = self._by_keys([unit_key(source, entity)], time)
         if incident is not None and not incident.over:
             incident.last_seen = max(incident.last_seen, time)
             _join(incident, partition)
@@ -157,6 +163,15 @@ class Incidents:
         that go on.
         """
         self._clocks.advance(partition, watermark)
+        return self._look()
+
+    def pass_time(self, time: float, behind: Collection[int] = ()) -> list[Alert]:
+        """The same when all partitions have come so far, but those that were left behind."""
+        self._clocks.pass_time(time, behind)
+        return self._look()
+
+    def _look(self) -> list[Alert]:
+        """What there is to say of incidents whose time has come."""
         published: list[Alert] = []
         while (waited := self._next_due()) is not None:
             at, name = heapq.heappop(self._due[waited])
@@ -192,7 +207,8 @@ class Incidents:
         for each in content["incidents"]:
             first, latest = Alert.model_validate(each["first"]), Alert.model_validate(each["latest"])
             keys = dict.fromkeys(map(str, each["keys"]))
-            told = {name: each[name] for name in _PLAIN}
+            # JSON has no infinity: what never was is null.
+            told = {name: float("-inf") if each[name] is None else each[name] for name in _PLAIN}
             self._incidents[first.id] = _Incident(first=first, latest=latest, keys=keys, **told)
         self._known = {str(key): str(name) for key, name in content["known"].items()}
         self._due = {
@@ -204,10 +220,10 @@ class Incidents:
 
     def _find(self, alert: Alert) -> _Incident | None:
         """The incident that an alert belongs to."""
-        incident = self._by_keys(_keys(alert), alert.time)
+        incident = self._by_keys(keys_of(alert), alert.time)
         if incident is not None:
             return incident
-        near = self._by_keys([_burst_key(alert.source)], alert.time)
+        near = self._by_keys([burst_key(alert.source)], alert.time)
         if (
             near is not None
             and not near.over
@@ -233,21 +249,21 @@ class Incidents:
         self._opened = alert.id
         return incident
 
-    def _add(self, incident: _Incident, alert: Alert) -> None:
+    def _add(self, incident: _Incident, alert: Alert, partition: int) -> None:
         """Make an alert part of an incident."""
         incident.count += 1
         incident.first_seen = min(incident.first_seen, alert.time)
         incident.last_seen = max(incident.last_seen, alert.time)
         incident.latest = alert
-        _join(incident, alert.partition)
+        _join(incident, partition)
         this_while = int(alert.time // GROWN_AFTER)
         incident.while_count = 1 if this_while > incident.this_while else incident.while_count + 1
         incident.this_while = max(incident.this_while, this_while)
-        if self._name(incident, _burst_key(alert.source)):
+        if self._name(incident, burst_key(alert.source)):
             incident.source_count += 1
             if len(incident.sources) < SOURCES_TOLD:
                 incident.sources.append(alert.source)
-        unit, *others = _keys(alert)
+        unit, *others = keys_of(alert)
         if self._name(incident, unit):
             incident.units += 1
             if alert.entity and len(incident.entities) < ENTITIES_TOLD:
@@ -376,23 +392,7 @@ def update_id(incident: str, number: int) -> str:
     return hashlib.blake2b(f"{incident}:{number}".encode(), digest_size=16).hexdigest()
 
 
-def _unit(source: str, entity: str) -> str:
-    return f"e{entity}" if entity else f"s{source}"
-
-
 def _join(incident: _Incident, partition: int) -> None:
     """Note that an incident has members from a partition."""
     if partition not in incident.partitions:
         incident.partitions.append(partition)
-
-
-def _burst_key(source: str) -> str:
-    return f"b{source}"
-
-
-def _keys(alert: Alert) -> list[str]:
-    """Names by which alerts find the incident they belong to: the unit, and what argues most for it."""
-    reason = alert.evidence[0] if alert.evidence else None
-    about = f"{reason.kind} {reason.template}" if reason else f"{alert.kind} {alert.template_id}"
-    unit = _unit(alert.source, alert.entity)
-    return [unit, f"t{about}"] if alert.entity else [unit]

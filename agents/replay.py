@@ -166,22 +166,30 @@ class Replay:
             )
         )
         for batch in in_order(inputs.streams(), tallies.of_stream):
-            alerts = self._process(partitions.of(batch.topic, batch.partition), batch)
+            alerts = self._process(partitions.of(batch.topic, batch.partition), batch, inputs)
+            for name in inputs.newly_ended():  # nobody is to wait for these
+                notice = partitions.of(*name).idle()
+                alerts += self.grouping.process(self.evaluation.process([notice]))
             for text in tallies.missing():
                 say(text)
-            for alert in alerts:
-                self.totals.alerts += 1
-                self.totals.incidents += is_new(alert)
-                self.totals.pages += alert.page
-                on_alert(inputs.located(alert))
+            self._tell(alerts, inputs, on_alert)
             on_progress(inputs)
+        self._tell(self.grouping.rest(), inputs, on_alert)
         self.totals.seconds = time.perf_counter() - start
         for text in (*tallies.missing(1), tallies.no_entity(), *tallies.failed()):
             if text:
                 say(text)
 
-    def _process(self, triage: PartitionTriage, batch: RecordBatch) -> list[Alert]:
+    def _tell(self, alerts: Sequence[Alert], inputs: Inputs, on_alert: Callable[[Alert], None]) -> None:
+        for alert in alerts:
+            self.totals.alerts += 1
+            self.totals.incidents += is_new(alert)
+            self.totals.pages += alert.page
+            on_alert(inputs.located(alert))
+
+    def _process(self, triage: PartitionTriage, batch: RecordBatch, inputs: Inputs) -> list[Alert]:
         output = triage.process(batch)
+        inputs.reached(batch.partition, output.watermark)
         self.totals.add(output)
         if self._labelled:
             self._score_rows(output)

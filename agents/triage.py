@@ -20,7 +20,7 @@ from models.false_alarms import FalseAlarms
 from schemas.dead_letter import DeadLetter
 from schemas.formats.detection import TopicDecoder
 from schemas.salient import SalientEvent
-from schemas.watermark import SalientMessage
+from schemas.watermark import SalientMessage, Watermark
 
 __all__ = ["PartitionTriage", "RecordBatch", "TriageOutput"]
 
@@ -115,6 +115,13 @@ class PartitionTriage:
         self._position = batch.offsets[-1] + 1
         return output
 
+    def idle(self, position: int | None = None) -> Watermark:
+        """That the partition was read to its end.
+
+        position: the offset that its next record has at least; None: behind what was taken in.
+        """
+        return self._triage.idle((self._position if position is None else position) - 1)
+
     def snapshot(self) -> bytes:
         """All that later results depend on."""
         arrays, rest = self._triage.snapshot()
@@ -145,7 +152,9 @@ class PartitionTriage:
 
     def _take(self, batch: RecordBatch, output: TriageOutput) -> None:
         decoded = batch.decode(self._decoder)
-        output.add(self._triage.process(decoded.events))
+        # Events of merged files have the offsets of their files; their rows are counted by the batch.
+        positions = None if batch.decoded is None else batch.offsets[: len(decoded.events)]
+        output.add(self._triage.process(decoded.events, positions))
         output.dead += [dead_letter(batch, index, reason) for index, reason in decoded.failures]
 
     def _one_by_one(self, batch: RecordBatch) -> TriageOutput:

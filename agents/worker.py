@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterable, Awaitable, Callable
+from time import monotonic
 from typing import Any, TypeVar
 
 from faust.types import TP
@@ -19,6 +20,7 @@ from faust.types import TP
 from agents import metrics
 from agents.evaluate import SalientEvaluation
 from agents.group import Grouping
+from agents.idle import QUIET, IdlePartitions
 from agents.kafka.dead_letters import outgoing, reason_label
 from agents.kafka.faust_app import create_app
 from agents.kafka.lag import LAG_SECONDS, tell_lag
@@ -51,6 +53,7 @@ class Worker:
         self._bundle = bundle
         self._partitions = PartitionStates(self._triage)
         self._grouping = Grouping(settings.evaluate_options())
+        self._idle: IdlePartitions[TP] = IdlePartitions()
         self._evaluation: SalientEvaluation | None = None
         if settings.role != "triage":
             self._evaluation = SalientEvaluation(
@@ -66,6 +69,7 @@ class Worker:
         self.app.timer(LAG_SECONDS)(self._tell_lag)
         if settings.role != "evaluate":
             self._add_agent("triage", self._triage_batch, *settings.topics)
+            self.app.timer(QUIET)(self._tell_idle)
         if settings.role != "triage":
             self._add_agent("evaluate", self._evaluate_batch, settings.salient_topic)
             self._add_agent("incidents", self._group_batch, settings.suspicious_topic)
@@ -92,19 +96,37 @@ class Worker:
             batch.published()
 
     async def _triage_batch(self, batch: RecordBatch) -> None:
+        tp = TP(batch.topic, batch.partition)
+        self._idle.begin(tp, monotonic())
         with metrics.BATCH_SECONDS.labels("triage").time():
             output = self._partitions.of(batch.topic, batch.partition).process(batch)
             records = [self._dead(letter) for letter in output.dead]
-            # One key per input partition: its events stay in order in one partition of the salient topic.
-            key = f"{batch.topic}:{batch.partition}".encode()
-            records += [
-                Outgoing(self._settings.salient_topic, each.encode(), key) for each in output.messages
-            ]
+            records += [self._salient(batch.topic, batch.partition, each) for each in output.messages]
         await self._publish(records)
         _count_triage(batch.topic, output)
+        self._idle.end(tp, batch.offsets[-1] + 1, monotonic())
+
+    def _salient(self, topic: str, partition: int, message: SalientMessage) -> Outgoing:
+        # One key per input partition: its events stay in order in one partition of the salient topic.
+        return Outgoing(self._settings.salient_topic, message.encode(), f"{topic}:{partition}".encode())
+
+    async def _tell_idle(self) -> None:
+        """Say which partitions were read to their end, of topics that have several: none waits for them."""
+        consumer = self.app.consumer
+        for tp, known in self._idle.quiet(monotonic()):
+            try:
+                if (consumer.topic_partitions(tp.topic) or 1) == 1:
+                    continue
+                position = await consumer.position(tp) if known is None else known
+                end = consumer.highwater(tp)
+                if position is None or end is None or position < end or not self._idle.tell(tp, monotonic()):
+                    continue
+                await self._publish([self._salient(*tp, self._partitions.of(*tp).idle(position))])
+            except Exception as error:  # it moves away, or the worker stops: whoever reads it then says so
+                log.debug("Cannot say that %s[%d] is idle: %r", *tp, error)
 
     async def _evaluate_batch(self, batch: RecordBatch) -> None:
-        messages = await self._decoded(batch, self._salient_message)
+        messages = [message for message, _ in await self._decoded(batch, self._salient_message)]
         size = self._settings.evaluate_batch
         for first in range(0, len(messages), size):
             found = self._evaluate(messages[first : first + size])
@@ -117,20 +139,25 @@ class Worker:
             )
 
     async def _group_batch(self, batch: RecordBatch) -> None:
-        messages = await self._decoded(batch, decode_suspicious)
+        decoded = await self._decoded(batch, decode_suspicious)
+        messages, stamps = [message for message, _ in decoded], [stamp for _, stamp in decoded]
         with metrics.BATCH_SECONDS.labels("incidents").time():
-            alerts = self._grouping.process(messages, batch.topic, batch.partition)
+            alerts = self._grouping.process(messages, batch.topic, batch.partition, stamps)
         await self._publish([self._alert(alert) for alert in alerts])
         for alert in alerts:
             metrics.ALERTS.labels(alert.kind, alert.status).inc()
 
-    async def _decoded(self, batch: RecordBatch, decode: Callable[[bytes], Message]) -> list[Message]:
-        """The messages of a batch, of those that can be used; the others are published as dead letters."""
-        messages: list[Message] = []
+    async def _decoded(
+        self, batch: RecordBatch, decode: Callable[[bytes], Message]
+    ) -> list[tuple[Message, float]]:
+        """The messages of a batch that can be used, with the times (s) of their records; the others are
+        published as dead letters.
+        """
+        messages: list[tuple[Message, float]] = []
         dead: list[DeadLetter] = []
         for index, value in enumerate(batch.values):
             try:
-                messages.append(decode(value or b""))
+                messages.append((decode(value or b""), batch.timestamps[index]))
             except ValueError as error:
                 dead.append(dead_letter(batch, index, str(error)))
         await self._publish([self._dead(letter) for letter in dead])
@@ -193,6 +220,7 @@ class Worker:
         """Drop the state of partitions that another worker has now."""
         kept = {(tp.topic, tp.partition) for tp in assigned}
         self._partitions.keep(kept)
+        self._idle.keep({tp for tp in assigned if tp.topic in self._settings.topics}, monotonic())
         self._grouping.states.keep(kept)
         metrics.LAG.clear()
         log.info(

@@ -24,16 +24,13 @@ from models.heads.readout_input import readout_input, unscored
 from models.heads.salience import SalienceThreshold, could_alert
 from models.heads.twin import Twin
 from models.int8.onnx_model import OnnxModel
+from models.marks import Marks
 from models.options import EvaluateOptions
 from models.scores import PUBLISHED, EventScores, ScoreName
 from schemas.events import EventBatch
 from schemas.salient import EXAMPLE_CHARS, SalientEvent, Trigger, event_id
 from schemas.watermark import SalientMessage, Watermark
 
-MARK_EVERY: Final = 60.0  # s of event time between the notices that tell evaluate how far a partition is
-# s after its last salient event that a partition goes on to send them: longer than an incident is quiet until
-# it is over and a silent partition is waited for, which are an hour each
-MARK_FOR: Final = 3 * 3600.0
 _TRIGGERS: Final = list(Trigger)  # by their code
 _READOUTS: Final = {
     ScoreName.TWIN: TWIN_READOUT,
@@ -115,11 +112,12 @@ class Triage:
         self._gate = InferenceGate(bundle.models, bundle.weights)
         self._false_alarms = false_alarms or bundle.false_alarms
         self._salience = SalienceThreshold(manifest.prefilter_threshold, manifest.salience_budget)
-        self._last_mark = -np.inf
-        self._last_salient = -np.inf
+        self._marks = Marks(topic, partition, partitions, bundle.digest)
 
-    def process(self, events: EventBatch) -> TriageResult:
+    def process(self, events: EventBatch, positions: Sequence[int] | None = None) -> TriageResult:
         """The salient ones among the next events of the partition.
+
+        positions: of each event, where in the partition it stands, rising; None: its offset.
 
         Raises ValueError for features that give no finite score.
         """
@@ -138,14 +136,14 @@ class Triage:
         audited = self._sample(events, rows) & ~passed
         sent = np.flatnonzero(passed | audited)
         messages = [
-            self._salient(events, rows, row, a, bits, logit, least, rejected)
+            self._salient(events, rows, row, a, bits, logit, least, rejected, positions or events.offset)
             for row, a, bits, logit, least, rejected in zip(
                 sent.tolist(), wires[sent], is_open[sent],
                 logits[sent].tolist(), thresholds[sent].tolist(), audited[sent].tolist(), strict=True,
             )
         ]  # fmt: skip
         return TriageResult(
-            self._with_marks(rows, sent, messages),
+            self._marks.among(messages, sent, rows, positions or events.offset),
             len(events), int((logits >= thresholds).sum()), int(is_open[passed].sum()),
             self.context.watermark, self.context.forgotten - forgotten_before,
             rows, lambda: self.context.names(events, rows), logits, np.flatnonzero(passed),
@@ -161,7 +159,7 @@ class Triage:
     def snapshot(self) -> tuple[Arrays, dict[str, Any]]:
         """All that later results depend on: arrays, and what is best written as JSON."""
         arrays, rest = self.context.snapshot()
-        arrays["marks"] = np.array([self._last_mark, self._last_salient])
+        arrays["marks"] = self._marks.snapshot()
         arrays["salience"] = self._salience.snapshot()
         return arrays, rest
 
@@ -172,7 +170,7 @@ class Triage:
         """
         self.context.resume(arrays, rest)
         self._salience.resume(arrays["salience"])
-        self._last_mark, self._last_salient = arrays["marks"].astype(np.float64).tolist()
+        self._marks.resume(arrays["marks"])
 
     def _salient(
         self,
@@ -184,6 +182,7 @@ class Triage:
         logit: float,
         threshold: float,
         audited: bool,
+        positions: Sequence[int],
     ) -> SalientEvent:
         index, template = int(rows.event[row]), int(rows.template[row])
         trigger = _TRIGGERS[rows.trigger[row]]
@@ -198,6 +197,7 @@ class Triage:
                 self.topic, self.partition, offset, record, self.bundle.digest, trigger,
                 "" if is_event else f"{source} {entity}" + (f" {before}" if before else ""),
             ),
+            lane=self.partition, lanes=self._partitions, position=positions[index],
             topic=self.topic, partition=self.partition, offset=offset, record=record,
             bundle=self.bundle.digest,
             trigger=trigger, time=float(rows.time[row]), watermark=float(rows.watermark[row]),
@@ -210,35 +210,9 @@ class Triage:
             pace=rows.pace[row].tolist(), known=int(rows.known[row]), learning=bool(rows.learning[row]),
         )  # fmt: skip
 
-    def _with_marks(
-        self, rows: Rows, chosen: NDArray[np.int64], salient: list[SalientEvent]
-    ) -> list[SalientMessage]:
-        """The salient events, and a watermark for each minute of event time while incidents may be open."""
-        minutes = np.floor(rows.watermark / MARK_EVERY)
-        previous = np.concatenate(([self._last_mark], minutes[:-1]))
-        crossed = np.flatnonzero(minutes > previous)
-        if len(minutes) and np.isfinite(minutes[-1]):
-            self._last_mark = float(minutes[-1])
-        merged: list[SalientMessage] = []
-        queue = list(zip(chosen.tolist(), salient, strict=True))[::-1]
-        for row in crossed.tolist():
-            while queue and queue[-1][0] < row:
-                merged.append(queue.pop()[1])
-                self._last_salient = merged[-1].watermark
-            if rows.watermark[row] <= self._last_salient + MARK_FOR:
-                merged.append(self._mark(rows, row))
-        merged += [event for _, event in reversed(queue)]
-        if queue:
-            self._last_salient = merged[-1].watermark
-        return merged
-
-    def _mark(self, rows: Rows, row: int) -> Watermark:
-        return Watermark(
-            topic=self.topic,
-            partition=self.partition,
-            bundle=self.bundle.digest,
-            watermark=float(rows.watermark[row]),
-        )
+    def idle(self, position: int) -> Watermark:
+        """That the partition was read to its end, which is behind a position (-1 for the beginning)."""
+        return self._marks.mark(self.context.watermark, position, idle=True)
 
 
 def _of_same_source(rows: Rows, row: int) -> int:

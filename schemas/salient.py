@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from schemas.lane import OfLane
 from schemas.timestamps import LATEST
 
 __all__ = [
@@ -98,7 +99,7 @@ class Reason(BaseModel):
         return f"shows “{self.template}”{often}, which {share} do, after {age}"
 
 
-class SalientEvent(BaseModel):
+class SalientEvent(OfLane, BaseModel):
     """An event that passed prefilter and gate, or is audited: what it is, and what the circuit is given."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)

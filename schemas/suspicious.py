@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from schemas.alert import Alert
+from schemas.lane import OfLane
 from schemas.salient import EventTime, problems
 from schemas.watermark import Watermark
 
 __all__ = ["Suspicious", "SuspiciousMessage", "Unusual", "decode_suspicious"]
 
 
-class Suspicious(BaseModel):
+class Suspicious(OfLane):
     """A suspicious event, as an alert that knows nothing of its incident yet."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
@@ -51,7 +52,7 @@ class Suspicious(BaseModel):
         return self.model_copy(update={"alert": self.alert.model_copy(update=times)})
 
 
-class Unusual(BaseModel):
+class Unusual(OfLane):
     """A note that a unit is out of the ordinary, though not suspicious: its incident is not over yet."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)

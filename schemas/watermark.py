@@ -9,25 +9,29 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
+from schemas.lane import OfLane
 from schemas.salient import Digest, EventTime, SalientEvent, problems
 
 __all__ = ["SalientMessage", "Watermark", "decode_salient"]
 
 
-class Watermark(BaseModel):
+class Watermark(OfLane):
     """A notice from triage that one of its partitions is complete up to some event time."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     type: Annotated[Literal["watermark"], Field(description="Tells it from a salient event.")] = "watermark"
     topic: Annotated[str, Field(max_length=249, description="Input topic.")]
-    partition: Annotated[int, Field(ge=0, description="Partition of the input topic.")]
+    partition: Annotated[int, Field(ge=0, description="Partition that triage read.")]
     bundle: Annotated[Digest, Field(description="Digest of the bundle of the triage that sent it.")]
     watermark: Annotated[
         EventTime, Field(description="Event time up to which the partition is complete, Unix seconds.")
     ]
+    idle: Annotated[
+        bool, Field(description="Whether it was read to its end, so that no other is to wait for it.")
+    ] = False
 
     def encode(self) -> bytes:
         """The value of a Kafka record: JSON, floats exact."""

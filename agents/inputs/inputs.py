@@ -1,8 +1,11 @@
 """What train and replay read: files, globs, '-' and kafka:// topics as record batches, and label files."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
+from math import isnan
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agents.inputs.files import FileReader, InputError, expand, size
 from agents.inputs.rotation import streams
@@ -10,6 +13,9 @@ from agents.records import FILE_TOPIC, RecordBatch
 from agents.settings import Settings
 from models.labels import Labels, read_labels
 from schemas.alert import Alert
+
+if TYPE_CHECKING:
+    from agents.inputs.topics import KafkaSource
 
 __all__ = ["InputError", "Inputs", "labels_from"]
 
@@ -39,6 +45,8 @@ class Inputs:
         self._most = most
         self._topics = topics
         self._partitions: dict[str, int] = {}  # of the topics that were begun
+        self._source: KafkaSource | None = None  # the topic that is being read, if it has several partitions
+        self._ended: set[int] = set()  # partitions of it that were told to be over
         self.files = [] if topics else expand(inputs)
         self._parts = streams(self.files)
         if len(self._parts) > MOST_STREAMS:
@@ -63,6 +71,19 @@ class Inputs:
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has that is being read; 1 for files."""
         return self._partitions.get(topic, 1)
+
+    def reached(self, partition: int, time: float) -> None:
+        """The reader has come to an event time (s) in a partition of the topic that is being read."""
+        if self._source is not None and not isnan(time):
+            self._source.reached[partition] = time
+
+    def newly_ended(self) -> list[tuple[str, int]]:
+        """Topic and partition of those that are over since the last call, of a topic that has several."""
+        if self._source is None:
+            return []
+        new = sorted(self._source.ended() - self._ended)
+        self._ended.update(new)
+        return [(self._source.topic, each) for each in new]
 
     def place(self, topic: str, partition: int, offset: int) -> str:
         """Where a record is, for people: file and line, or partition and offset."""
@@ -125,6 +146,7 @@ class Inputs:
                 with KafkaSource(url, self._settings, self._share(len(self._topics))) as source:
                     self.total += source.total
                     self._partitions[source.topic] = source.partitions
+                    self._source, self._ended = (source if source.partitions > 1 else None), set()
                     for batch in source:
                         self.done += len(batch)
                         yield batch

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from math import inf
 from types import TracebackType
 from urllib.parse import unquote, urlsplit
 
@@ -58,6 +60,10 @@ class KafkaSource:
             raise SourceError(f"{url}: the part before the topic must be host:port[,host:port]") from error
         self._runner = asyncio.Runner()
         self.partitions = 1  # of the topic
+        # Event time that has been reached, by partition, where the reader tells: none runs far ahead then.
+        self.reached: dict[int, float] = {}
+        self._given: Counter[int] = Counter()  # batches
+        self._waiting: dict[TopicPartition, RecordBatch] = {}  # the next batch
         # Records to expect, over all partitions. Compaction and transactions leave fewer.
         self.total = 0
         self._ends: dict[TopicPartition, int] = {}
@@ -78,18 +84,32 @@ class KafkaSource:
         self.close()
 
     def __iter__(self) -> Iterator[RecordBatch]:
-        """The records in batches; those of one partition in order.
+        """The records in batches; those of one partition in order, next that of the partition furthest back.
 
         Raises:
             SourceError: the broker stopped sending before the end.
         """
         silence = 0.0
-        while self._ends and self._consumer is not None:
-            batches = self._runner.run(self._fetch(self._consumer))
-            silence = 0.0 if batches else silence + POLL_MS / 1000
-            if silence >= SILENCE_SECONDS:
-                raise SourceError(f"topic {self.topic}: the broker sent nothing for {silence:.0f} s")
-            yield from batches
+        while (self._ends or self._waiting) and self._consumer is not None:
+            if lacking := [each for each in self._ends if each not in self._waiting]:
+                found = self._runner.run(self._fetch(self._consumer, lacking))
+                self._waiting |= found
+                silence = 0.0 if found else silence + POLL_MS / 1000
+                if silence >= SILENCE_SECONDS:
+                    raise SourceError(f"topic {self.topic}: the broker sent nothing for {silence:.0f} s")
+                continue
+            partition = min(self._waiting, key=self._how_far)
+            self._given[partition.partition] += 1
+            yield self._waiting.pop(partition)
+
+    def _how_far(self, partition: TopicPartition) -> tuple[float, int, int]:
+        number = partition.partition
+        return self.reached.get(number, -inf), self._given[number], number
+
+    def ended(self) -> set[int]:
+        """The partitions of which everything was given."""
+        left = {each.partition for each in (*self._ends, *self._waiting)}
+        return set(range(self.partitions)) - left
 
     def follow(self) -> Iterator[RecordBatch]:
         """What is written behind the end that the topic had, as it comes; never ends by itself.
@@ -176,13 +196,17 @@ class KafkaSource:
         self.total = sum(min(ends[each] - begins[each], each_most) for each in self._ends)
         return consumer
 
-    async def _fetch(self, consumer: AIOKafkaConsumer) -> list[RecordBatch]:
-        """What the broker sends next, without records behind the end; takes note of finished partitions."""
+    async def _fetch(
+        self, consumer: AIOKafkaConsumer, lacking: list[TopicPartition]
+    ) -> dict[TopicPartition, RecordBatch]:
+        """What the broker sends next of some partitions, without records behind the end; takes note of
+        finished partitions.
+        """
         try:
             fetched = await consumer.getmany(
-                *self._ends, timeout_ms=POLL_MS, max_records=self._settings.fetch_records
+                *lacking, timeout_ms=POLL_MS, max_records=self._settings.fetch_records
             )
-            batches: list[RecordBatch] = []
+            batches: dict[TopicPartition, RecordBatch] = {}
             for partition, records in fetched.items():
                 end = self._ends[partition]
                 if records and records[-1].offset >= end:
@@ -190,7 +214,7 @@ class KafkaSource:
                 records = records[: self._left[partition]]
                 self._left[partition] -= len(records)
                 if records:
-                    batches.append(to_batch(partition, records))
+                    batches[partition] = to_batch(partition, records)
             # The position, not the last record, tells the end: it also passes markers and compacted records.
             for partition in list(self._ends):
                 if not self._left[partition] or await consumer.position(partition) >= self._ends[partition]:

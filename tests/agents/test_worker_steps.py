@@ -41,7 +41,19 @@ def lines() -> list[bytes]:
 
 
 class NoConsumer:
-    """Faust's consumer before it has fetched anything."""
+    """Faust's consumer before it has fetched anything, unless a test says how far partitions reach."""
+
+    def __init__(self) -> None:
+        self.ends: dict[TP, int] = {}
+        self.positions: dict[TP, int] = {}
+
+    def highwater(self, tp: TP) -> int | None:
+        """How far a partition reaches, None where that is not known."""
+        return self.ends.get(tp)
+
+    async def position(self, tp: TP) -> int | None:
+        """The next offset to fetch."""
+        return self.positions.get(tp)
 
     def topic_partitions(self, topic: str) -> int:
         """As the broker has told."""
@@ -55,7 +67,7 @@ class Bench:
         self.broker = SimulatedBroker()
         self.tasks = Tasks(self.broker)
         self.worker = Worker(load_settings(topics="logs", **options), bundle)
-        self.worker.app.consumer = NoConsumer()
+        self.consumer = self.worker.app.consumer = NoConsumer()
         self.worker.publisher = Publisher(self.broker, first_wait=0, last_wait=0)
         self.ledger: Ledger[TP] = Ledger()
         self.read: dict[int, int] = {}  # salient events so far, by partition
@@ -263,6 +275,39 @@ def test_offsets_that_are_delivered_again_are_not_taken_in_twice(triage: Bench) 
     assert triage.dead_offsets() == [0, 1, 2, 3, 4, 5, 6, 7]
 
 
+def test_a_partition_of_several_that_is_read_to_its_end_says_so(
+    triage: Bench, lines: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 50.0
+    monkeypatch.setattr("agents.worker.monotonic", lambda: now)
+    triage.worker._idle.keep({TP("wide", n) for n in range(4)} | {TP("logs", 0)}, now)
+    for topic in ("wide", "logs"):
+        triage.triage(triage.batch(topic, 0, 0, lines[:100]))
+    triage.broker.stored.clear()
+    # Of 0 and of 1 everything was read, of 2 it is not known, and of 3 there is more.
+    triage.consumer.ends = {TP("wide", 0): 100, TP("wide", 1): 0, TP("wide", 3): 8, TP("logs", 0): 100}
+    triage.consumer.positions = {TP("wide", 1): 0, TP("wide", 2): 0, TP("wide", 3): 7}
+
+    def told() -> list[tuple[int, bool, int]]:
+        triage.tasks.start(triage.worker._tell_idle())
+        found = [decode_salient(sent.value) for sent in triage.stored("qualm.salient")]
+        triage.broker.stored.clear()
+        assert {each.topic for each in found} <= {"wide"}  # logs has one partition: nobody waits for it
+        return [(each.lane, each.idle, each.position) for each in found]  # type: ignore[union-attr]  # notices
+
+    assert told() == []  # not quiet for a second
+    now += 1.5
+    assert sorted(told()) == [(0, True, 99), (1, True, -1)]
+    assert told() == []  # they have said so
+    triage.triage(triage.batch("wide", 0, 100, lines[100:101]))
+    triage.broker.stored.clear()
+    now += 1.5
+    triage.consumer.ends[TP("wide", 0)] = 102
+    assert told() == []  # there is more
+    triage.consumer.ends[TP("wide", 0)] = 101
+    assert told() == [(0, True, 100)]
+
+
 def test_triage_forgets_partitions_that_went_away_and_keeps_the_others(triage: Bench) -> None:
     triage.assigned(TP("logs", 0), TP("logs", 1))
     triage.triage(triage.batch("logs", 0, 0, bad(2)), triage.batch("logs", 1, 0, bad(3)))
@@ -344,8 +389,9 @@ def test_a_partition_of_a_topic_of_four_takes_it_to_be_four_times_as_busy(
 def much_later(event: SalientEvent) -> bytes:
     """A notice by which every incident is over."""
     return Watermark(
-        topic=event.topic, partition=event.partition, bundle=event.bundle, watermark=event.watermark + 1e6
-    ).encode()
+        topic=event.topic, partition=event.partition, bundle=event.bundle, watermark=event.watermark + 1e6,
+        position=1_000_000,
+    ).encode()  # fmt: skip
 
 
 def test_a_salient_event_that_is_delivered_twice_counts_once(
@@ -358,15 +404,25 @@ def test_a_salient_event_that_is_delivered_twice_counts_once(
     assert [alert.count for alert in evaluate.alerts() if alert.status == "resolved"] == [2]
 
 
-def test_the_ids_of_the_latest_4096_events_are_remembered(
+def test_however_much_is_delivered_again_counts_once(evaluate: Bench, salient: list[SalientMessage]) -> None:
+    event = suspicious(salient)
+    said = [copies(event, [n], position=n)[0] for n in range(6000)]
+    said.append(copies(event, [6000], position=5999)[0])  # two of one record
+    evaluate.judge(said)
+    evaluate.judge([*said, much_later(event)])
+    (resolved,) = [alert for alert in evaluate.alerts() if alert.status == "resolved"]
+    assert resolved.count == 6001
+
+
+def test_a_topic_that_was_made_anew_is_not_taken_for_what_is_delivered_again(
     evaluate: Bench, salient: list[SalientMessage]
 ) -> None:
     event = suspicious(salient)
-    first, *others = copies(event, range(4097))
-    evaluate.judge([first, *others[:4095], first])  # still known
-    evaluate.judge([others[4095], first, much_later(event)])
+    later = {"time": event.time + 50, "watermark": event.watermark + 50}
+    (before, after) = (copies(event, [1], position=700), copies(event, [2], position=3, **later))
+    evaluate.judge([*before, *after, *after, much_later(event)])
     (resolved,) = [alert for alert in evaluate.alerts() if alert.status == "resolved"]
-    assert resolved.count == 4096 + 2  # the last one, and the first once more
+    assert resolved.count == 2
 
 
 @pytest.mark.parametrize(
