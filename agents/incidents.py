@@ -5,9 +5,9 @@ when they are of one source as a whole, or of one source within BURST seconds; w
 seconds of an incident's beginning is part of it, too. An incident is over when none of its units was
 suspicious for ``resolve_after`` seconds of event time; it goes on if it begins again within FLAPPING seconds.
 
-Partitions of a topic may be apart in event time. Time passes for an incident with the slowest of those that
-it has members from. What another one says later of a time before its end opens it again, until an end that
-counts that in, and is no flapping: up to LATE seconds apart, whichever is read first, it is one incident.
+Partitions of a topic are taken in the order of event time (``agents.turns``), but for those left behind. Time
+passes for an incident with the slowest of those that it has members from. What another one says later of a
+time before its end opens it again, until an end that counts that in, and is no flapping.
 """
 
 from __future__ import annotations

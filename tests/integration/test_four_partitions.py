@@ -85,17 +85,13 @@ def test_one_trouble_over_four_partitions_is_one_page_and_one_end(
     assert resolved.count >= len(REFUSED)
     assert resolved.time == resolved.last_seen + tell.RESOLVE_AFTER
 
-    # A replay reads one partition after the other: it may see an end before the last partition has its say.
     again: list[Alert] = []
     paces: dict[str, tuple[float, float]] = {}
     replay = Replay(bundle, bundle.manifest.read_options(), None, tell.OPTIONS)
     replay.evaluation.on_scores = lambda events, _: paces.update((each.id, each.pace) for each in events)
     inputs = Inputs([f"kafka://{kafka.address}/{topic}"], load_settings())
     replay.run(inputs, again.append, lambda _: None)
-    assert [each.update for each in again if each.page] == ["opened"]
-    last = [each for each in again if each.status == "resolved"][-1]
-    told = ("first_seen", "last_seen", "time", "count", "units", "sources")
-    assert {name: getattr(last, name) for name in told} == {name: getattr(resolved, name) for name in told}
+    assert [each.encode() for each in again] == [each.encode() for each in found]
     salient = [decode_salient(record.value()) for record in kafka.read(f"{unique}.salient")]
     assert paces == {each.id: each.pace for each in salient if isinstance(each, SalientEvent)}
     check_that_the_topic_is_four_times_as_busy(bundle, kafka, topic, paces)
