@@ -208,7 +208,9 @@ class Incidents:
             first, latest = Alert.model_validate(each["first"]), Alert.model_validate(each["latest"])
             keys = dict.fromkeys(map(str, each["keys"]))
             # JSON has no infinity: what never was is null.
-            told = {name: float("-inf") if each[name] is None else each[name] for name in _PLAIN}
+            told: dict[str, Any] = {
+                name: float("-inf") if each[name] is None else each[name] for name in _PLAIN
+            }
             self._incidents[first.id] = _Incident(first=first, latest=latest, keys=keys, **told)
         self._known = {str(key): str(name) for key, name in content["known"].items()}
         self._due = {
