@@ -38,6 +38,9 @@ class RecordBatch:
     # Seconds since the epoch at which the last record of their file was written, NaN where that is unknown:
     # the year of lines without one comes from it. Never the time of an event.
     written: float = nan
+    # Of events that were decoded before, the partition that each came from, where that is not this one; the
+    # offsets of the batch then tell where they stand in it.
+    origins: list[int] | None = None
 
     def published(self) -> None:
         """Everything that came of the batch is acknowledged by the broker: its offsets may be committed.
@@ -50,6 +53,20 @@ class RecordBatch:
 
     def __len__(self) -> int:
         return len(self.offsets)
+
+    def extend(self, other: RecordBatch) -> None:
+        """Take in what follows in the same partition; nothing where that is this very batch. Both are decoded
+        alike: their events come one from each record.
+        """
+        if other is self:
+            return
+        for name in ("offsets", "values", "timestamps", "keys", "headers"):
+            getattr(self, name).extend(getattr(other, name))
+        if self.decoded is not None and other.decoded is not None:
+            for name in EventBatch.__slots__:
+                getattr(self.decoded.events, name).extend(getattr(other.decoded.events, name))
+        if self.origins is not None and other.origins is not None:
+            self.origins.extend(other.origins)
 
     def after(self, offset: int) -> RecordBatch:
         """The part of the batch from ``offset`` on; the batch itself when that is all of it."""
@@ -69,6 +86,7 @@ class RecordBatch:
             headers=self.headers[part],
             decoded=self.decoded and _part(self.decoded, range(len(self))[part]),
             written=self.written,
+            origins=self.origins and self.origins[part],
         )
 
     def decode(self, decoder: TopicDecoder) -> Decoded:

@@ -15,8 +15,10 @@ from agents.group import Grouping
 from agents.inputs.inputs import Inputs
 from agents.inputs.merge import in_order
 from agents.inputs.tally import Tallies
+from agents.key import KeyBy
 from agents.partitions import PartitionStates
 from agents.records import RecordBatch
+from agents.rekeyed import rekeyed
 from agents.triage import PartitionTriage, TriageOutput
 from models import evaluation
 from models.bundle import Bundle
@@ -28,6 +30,8 @@ from models.options import EvaluateOptions
 from models.scores import PUBLISHED, EventScores, ScoreName
 from models.warm_up import warm_up
 from schemas.alert import Alert
+from schemas.dead_letter import DeadLetter
+from schemas.formats.detection import TopicDecoder
 from schemas.formats.options import ReadOptions
 from schemas.salient import SalientEvent
 
@@ -104,8 +108,12 @@ class Totals:
         self.salient += len(salient)
         self.circuits += sum(any(event.open_wires) for event in salient)
         for letter in output.dead:
-            reason = letter.reason.split(":")[0]
-            self.dead_letters[reason] = self.dead_letters.get(reason, 0) + 1
+            self.bury(letter)
+
+    def bury(self, letter: DeadLetter) -> None:
+        """Count a record that cannot be used."""
+        reason = letter.reason.split(":")[0]
+        self.dead_letters[reason] = self.dead_letters.get(reason, 0) + 1
 
 
 def is_new(alert: Alert) -> bool:
@@ -114,7 +122,10 @@ def is_new(alert: Alert) -> bool:
 
 
 class Replay:
-    """One run over inputs with a bundle; labels, if any, are used for the figures alone."""
+    """One run over inputs with a bundle; labels, if any, are used for the figures alone.
+
+    keyed: how the events of topics are keyed, and over how many partitions; None: as they are.
+    """
 
     def __init__(
         self,
@@ -122,7 +133,9 @@ class Replay:
         options: ReadOptions,
         labels: Labels | None = None,
         evaluate: EvaluateOptions = EvaluateOptions(),
+        keyed: tuple[KeyBy, int] | None = None,
     ) -> None:
+        self._keyed = keyed
         self.bundle = bundle
         self.totals = Totals()
         self.evaluation = SalientEvaluation(
@@ -155,19 +168,23 @@ class Replay:
         warm_up()  # compiling after an installation is no part of the speed
         start = time.perf_counter()
         tallies = Tallies(inputs, self._options, self.totals.entities.add)
-        partitions = PartitionStates(
-            lambda topic, partition: PartitionTriage(
-                self.bundle,
-                tallies.of_partition(topic, partition),
-                topic,
-                partition,
-                inputs.partitions(topic),
-                self.evaluation.false_alarms,
+        keyed = None if inputs.files else self._keyed
+
+        def make(topic: str, partition: int) -> PartitionTriage:
+            decoder = TopicDecoder(self._options) if keyed else tallies.of_partition(topic, partition)
+            count = keyed[1] if keyed else inputs.partitions(topic)
+            return PartitionTriage(
+                self.bundle, decoder, topic, partition, count, self.evaluation.false_alarms
             )
-        )
-        for batch in in_order(inputs.streams(), tallies.of_stream):
+
+        partitions = PartitionStates(make)
+        if keyed is None:
+            batches = in_order(inputs.streams(), tallies.of_stream)
+        else:
+            batches = rekeyed(inputs, tallies.of_partition, *keyed, self.totals.bury)
+        for batch in batches:
             alerts = self._process(partitions.of(batch.topic, batch.partition), batch, inputs)
-            for name in inputs.newly_ended():  # nobody is to wait for these
+            for name in () if keyed else inputs.newly_ended():  # nobody is to wait for these
                 notice = partitions.of(*name).idle()
                 alerts += self.grouping.process(self.evaluation.process([notice]))
             for text in tallies.missing():
@@ -189,7 +206,8 @@ class Replay:
 
     def _process(self, triage: PartitionTriage, batch: RecordBatch, inputs: Inputs) -> list[Alert]:
         output = triage.process(batch)
-        inputs.reached(batch.partition, output.watermark)
+        if batch.origins is None:
+            inputs.reached(batch.partition, output.watermark)
         self.totals.add(output)
         if self._labelled:
             self._score_rows(output)

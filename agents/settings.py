@@ -131,6 +131,22 @@ class Settings(BaseSettings):
         default=None, description="`user:password` for it; never logged. Prefer the environment to the file."
     )
 
+    key_by: Literal["auto", "none", "entity", "source"] = Field(
+        default="auto",
+        description="Whether events go through `keyed_topic` first, so that all of one `entity` or `source` "
+        "are judged together. `none`: topics as they are; `auto`: the same, and it is told where they are "
+        "torn.",
+    )
+    keyed_topic: str = Field(
+        default="qualm.keyed", description="Topic in front of triage with `key_by`; qualm creates it."
+    )
+    keyed_partitions: int = Field(
+        default=1,
+        ge=1,
+        le=10_000,
+        description="Partitions of it that are used: as many triage workers can share a topic; 1: what comes "
+        "of a topic is what would come of one partition.",
+    )
     salient_topic: str = Field(
         default="qualm.salient", description="Topic between triage and evaluate; qualm creates it."
     )
@@ -255,7 +271,7 @@ class Settings(BaseSettings):
     def _check_false_alarms(cls, value: str | None) -> str | None:
         return None if value is None else str(FalseAlarms.parse(value))
 
-    @field_validator("topics", "salient_topic", "suspicious_topic", "alerts_topic")
+    @field_validator("topics", "keyed_topic", "salient_topic", "suspicious_topic", "alerts_topic")
     @classmethod
     def _check_topics(cls, value: tuple[str, ...] | str) -> tuple[str, ...] | str:
         names = (value,) if isinstance(value, str) else value
@@ -268,10 +284,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_together(self) -> Settings:
-        own = {self.salient_topic, self.suspicious_topic, self.alerts_topic}
-        if len(own) < 3 or own & set(self.topics):
+        own = {self.keyed_topic, self.salient_topic, self.suspicious_topic, self.alerts_topic}
+        if len(own) < 4 or own & set(self.topics):
             raise ValueError(
-                "topics, salient_topic, suspicious_topic and alerts_topic must all be different topics"
+                "topics, keyed_topic, salient_topic, suspicious_topic and alerts_topic must all be different "
+                "topics"
             )
         if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):
             raise ValueError(
@@ -312,6 +329,16 @@ class Settings(BaseSettings):
             self.resolve_after_seconds,
             self.pages_per_hour,
         )
+
+    @property
+    def keyed(self) -> tuple[Literal["entity", "source"], int] | None:
+        """What events share a partition of the keyed topic, and how many there are; None: none of it."""
+        return (self.key_by, self.keyed_partitions) if self.key_by in ("entity", "source") else None
+
+    @property
+    def is_keyed(self) -> bool:
+        """Whether events go through the keyed topic."""
+        return self.keyed is not None
 
     def dead_letter_topic(self, topic: str) -> str:
         """The topic that takes the records of ``topic`` that cannot be used."""

@@ -19,6 +19,7 @@ from models.detector import Triage, TriageResult
 from models.false_alarms import FalseAlarms
 from schemas.dead_letter import DeadLetter
 from schemas.formats.detection import TopicDecoder
+from schemas.lane import Places
 from schemas.salient import SalientEvent
 from schemas.watermark import SalientMessage, Watermark
 
@@ -115,6 +116,12 @@ class PartitionTriage:
         self._position = batch.offsets[-1] + 1
         return output
 
+    def reached(self, time: float, position: int) -> list[Watermark]:
+        """The notice, where one is due, that the partition is complete up to an event time (s) though nothing
+        came of it; position: offset of the record that says so.
+        """
+        return self._triage.reached(time, position)
+
     def idle(self, position: int | None = None) -> Watermark:
         """That the partition was read to its end.
 
@@ -152,9 +159,7 @@ class PartitionTriage:
 
     def _take(self, batch: RecordBatch, output: TriageOutput) -> None:
         decoded = batch.decode(self._decoder)
-        # Events of merged files have the offsets of their files; their rows are counted by the batch.
-        positions = None if batch.decoded is None else batch.offsets[: len(decoded.events)]
-        output.add(self._triage.process(decoded.events, positions))
+        output.add(self._triage.process(decoded.events, _places(batch, len(decoded.events))))
         output.dead += [dead_letter(batch, index, reason) for index, reason in decoded.failures]
 
     def _one_by_one(self, batch: RecordBatch) -> TriageOutput:
@@ -169,12 +174,23 @@ class PartitionTriage:
         return output
 
 
+def _places(batch: RecordBatch, events: int) -> Places | None:
+    """Where events stand that were decoded before: their own offsets are of their files, or origins."""
+    if batch.decoded is None:
+        return None
+    return Places(batch.offsets[:events], batch.origins or [batch.partition] * events)
+
+
 def dead_letter(batch: RecordBatch, index: int, reason: str) -> DeadLetter:
-    """A record of a batch as it came, with why it could not be used."""
+    """A record of a batch as it came, with why it could not be used; of one that came decoded its place."""
+    partition, offset = batch.partition, batch.offsets[index]
+    if batch.origins is not None and batch.decoded is not None:
+        partition, offset = batch.origins[index], batch.decoded.events.offset[index]
+        reason += "; its value is at the topic, partition and offset given"
     return DeadLetter(
         topic=batch.topic,
-        partition=batch.partition,
-        offset=batch.offsets[index],
+        partition=partition,
+        offset=offset,
         key=batch.keys[index],
         value=batch.values[index],
         headers=batch.headers[index],

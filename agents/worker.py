@@ -3,6 +3,8 @@
     input topics ─▶ triage ─▶ qualm.salient ─▶ evaluate ─▶ qualm.suspicious ─▶ incidents ─▶ qualm.alerts
                       └─▶ <topic>.dlq    └─▶ qualm.salient.dlq      └─▶ qualm.suspicious.dlq
 
+With ``key_by``, one more in front (see ``agents.keyed_steps``): input topics ─▶ key ─▶ qualm.keyed ─▶ triage.
+
 Each agent takes a record batch, computes, publishes, waits until the broker has everything, and only then
 calls the batch published, which lets the transport commit it (see ``agents.kafka.transport``). State belongs
 to a partition and is dropped when the partition moves away.
@@ -25,6 +27,7 @@ from agents.kafka.dead_letters import outgoing, reason_label
 from agents.kafka.faust_app import create_app
 from agents.kafka.lag import LAG_SECONDS, tell_lag
 from agents.kafka.publisher import Outgoing, Publisher, PublishingStoppedError
+from agents.keyed_steps import KeyedSteps
 from agents.partitions import PartitionStates
 from agents.records import RecordBatch
 from agents.settings import Settings
@@ -52,6 +55,7 @@ class Worker:
         self._settings = settings
         self._bundle = bundle
         self._partitions = PartitionStates(self._triage)
+        self._keyed = KeyedSteps(settings, self._count, self._decoder, self._triage)
         self._grouping = Grouping(settings.evaluate_options())
         self._idle: IdlePartitions[TP] = IdlePartitions()
         self._evaluation: SalientEvaluation | None = None
@@ -68,7 +72,11 @@ class Worker:
         self.app.on_partitions_assigned.connect(self._assigned, weak=False)  # type: ignore[arg-type]
         self.app.timer(LAG_SECONDS)(self._tell_lag)
         if settings.role != "evaluate":
-            self._add_agent("triage", self._triage_batch, *settings.topics)
+            if settings.is_keyed:
+                self._add_agent("key", self._key_batch, *settings.topics)
+                self._add_agent("triage", self._triage_keyed_batch, settings.keyed_topic)
+            else:
+                self._add_agent("triage", self._triage_batch, *settings.topics)
             self.app.timer(QUIET)(self._tell_idle)
         if settings.role != "triage":
             self._add_agent("evaluate", self._evaluate_batch, settings.salient_topic)
@@ -106,6 +114,28 @@ class Worker:
         _count_triage(batch.topic, output)
         self._idle.end(tp, batch.offsets[-1] + 1, monotonic())
 
+    async def _key_batch(self, batch: RecordBatch) -> None:
+        tp = TP(batch.topic, batch.partition)
+        self._idle.begin(tp, monotonic())
+        with metrics.BATCH_SECONDS.labels("key").time():
+            records, dead = self._keyed.key(batch)
+        await self._publish([*(self._dead(letter) for letter in dead), *records])
+        self._idle.end(tp, batch.offsets[-1] + 1, monotonic())
+
+    async def _triage_keyed_batch(self, batch: RecordBatch) -> None:
+        tp = TP(batch.topic, batch.partition)
+        self._idle.begin(tp, monotonic())
+        with metrics.BATCH_SECONDS.labels("triage").time():
+            output = self._keyed.take(batch)
+            records = [self._dead(letter) for letter in output.dead]
+            for topic, each in output.by_topic.items():
+                records += [self._dead(letter) for letter in each.dead]
+                records += [self._salient(topic, batch.partition, message) for message in each.messages]
+        await self._publish(records)
+        for topic, each in output.by_topic.items():
+            _count_triage(topic, each)
+        self._idle.end(tp, batch.offsets[-1] + 1, monotonic())
+
     def _salient(self, topic: str, partition: int, message: SalientMessage) -> Outgoing:
         # One key per input partition: its events stay in order in one partition of the salient topic.
         return Outgoing(self._settings.salient_topic, message.encode(), f"{topic}:{partition}".encode())
@@ -115,15 +145,24 @@ class Worker:
         consumer = self.app.consumer
         for tp, known in self._idle.quiet(monotonic()):
             try:
-                if (consumer.topic_partitions(tp.topic) or 1) == 1:
+                keyed = tp.topic == self._settings.keyed_topic
+                if (self._keyed.lanes if keyed else self._count(tp.topic)) == 1:
                     continue
                 position = await consumer.position(tp) if known is None else known
                 end = consumer.highwater(tp)
                 if position is None or end is None or position < end or not self._idle.tell(tp, monotonic()):
                     continue
-                await self._publish([self._salient(*tp, self._partitions.of(*tp).idle(position))])
+                await self._publish(self._idle_notices(tp, position))
             except Exception as error:  # it moves away, or the worker stops: whoever reads it then says so
                 log.debug("Cannot say that %s[%d] is idle: %r", *tp, error)
+
+    def _idle_notices(self, tp: TP, position: int) -> list[Outgoing]:
+        if tp.topic == self._settings.keyed_topic:
+            notices = self._keyed.triage.of(*tp).idle(position)
+            return [self._salient(each.topic, tp.partition, each) for each in notices]
+        if self._settings.is_keyed:
+            return self._keyed.idle(*tp)
+        return [self._salient(*tp, self._partitions.of(*tp).idle(position))]
 
     async def _evaluate_batch(self, batch: RecordBatch) -> None:
         messages = [message for message, _ in await self._decoded(batch, self._salient_message)]
@@ -183,13 +222,19 @@ class Worker:
         metrics.CIRCUITS.labels(self._evaluation.device).inc(circuits)
         return found
 
-    def _triage(self, topic: str, partition: int) -> PartitionTriage:
-        options = self._settings.read_options(topic, self._bundle.manifest.read_options())
+    def _triage(self, topic: str, partition: int, partitions: int | None = None) -> PartitionTriage:
         asked = self._settings.evaluate_options().false_alarms
         false_alarms = FalseAlarms.parse(asked) if asked else None
-        partitions = self.app.consumer.topic_partitions(topic) or 1
-        decoder = TopicDecoder(options)
-        return PartitionTriage(self._bundle, decoder, topic, partition, partitions, false_alarms)
+        decoder = self._decoder(topic, partition)
+        count = partitions or self._count(topic)
+        return PartitionTriage(self._bundle, decoder, topic, partition, count, false_alarms)
+
+    def _decoder(self, topic: str, partition: int) -> TopicDecoder:
+        return TopicDecoder(self._settings.read_options(topic, self._bundle.manifest.read_options()))
+
+    def _count(self, topic: str) -> int:
+        """How many partitions a topic has, as the broker told."""
+        return self.app.consumer.topic_partitions(topic) or 1
 
     def _alert(self, alert: Alert) -> Outgoing:
         return Outgoing(
@@ -220,7 +265,10 @@ class Worker:
         """Drop the state of partitions that another worker has now."""
         kept = {(tp.topic, tp.partition) for tp in assigned}
         self._partitions.keep(kept)
-        self._idle.keep({tp for tp in assigned if tp.topic in self._settings.topics}, monotonic())
+        self._keyed.keying.keep(kept)
+        self._keyed.triage.keep(kept)
+        read = {*self._settings.topics, self._settings.keyed_topic}
+        self._idle.keep({tp for tp in assigned if tp.topic in read}, monotonic())
         self._grouping.states.keep(kept)
         metrics.LAG.clear()
         log.info(

@@ -15,19 +15,22 @@ SHARE: Final = 0.001  # of the rejected rows
 
 def sampled(
     topic: str,
-    partition: int,
+    partition: NDArray[np.int64],
     offset: NDArray[np.int64],
     record: NDArray[np.int64],
     trigger: NDArray[np.int8],
     nth: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Which rows (n,) are in the sample, by record, trigger and how many rows its event brought before it.
+    """Which rows (n,) are in the sample: by partition, record, trigger, and how many rows its event brought
+    before it.
 
     The hash is splitmix64 (Steele, Lea & Flood, Fast splittable pseudorandom number generators, OOPSLA 2014),
     over one field after the other.
     """
-    seed = hashlib.blake2b(f"{topic}\0{partition}".encode("utf-8", "replace"), digest_size=8).digest()
-    key = np.full(len(offset), int.from_bytes(seed, "big"), np.uint64)
+    key = np.zeros(len(offset), np.uint64)
+    for each in np.unique(partition).tolist():
+        seed = hashlib.blake2b(f"{topic}\0{each}".encode("utf-8", "replace"), digest_size=8).digest()
+        key[partition == each] = int.from_bytes(seed, "big")
     for column in (offset, record, trigger, nth):
         key = _mixed(key ^ column.astype(np.uint64))
     return key < np.uint64(SHARE * 2.0**64)

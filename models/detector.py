@@ -28,6 +28,7 @@ from models.marks import Marks
 from models.options import EvaluateOptions
 from models.scores import PUBLISHED, EventScores, ScoreName
 from schemas.events import EventBatch
+from schemas.lane import Places
 from schemas.salient import EXAMPLE_CHARS, SalientEvent, Trigger, event_id
 from schemas.watermark import SalientMessage, Watermark
 
@@ -114,13 +115,14 @@ class Triage:
         self._salience = SalienceThreshold(manifest.prefilter_threshold, manifest.salience_budget)
         self._marks = Marks(topic, partition, partitions, bundle.digest)
 
-    def process(self, events: EventBatch, positions: Sequence[int] | None = None) -> TriageResult:
+    def process(self, events: EventBatch, places: Places | None = None) -> TriageResult:
         """The salient ones among the next events of the partition.
 
-        positions: of each event, where in the partition it stands, rising; None: its offset.
+        places: where each event stands and comes from; None: at its offset, in this partition.
 
         Raises ValueError for features that give no finite score.
         """
+        places = places or Places(events.offset, [self.partition] * len(events))
         forgotten_before = self.context.forgotten
         rows = self.context.update(events)
         rows.pace[:, 0] *= self._partitions
@@ -133,28 +135,29 @@ class Triage:
             self.bundle.calibrations[ScoreName.PREFILTER], self.bundle.manifest.prefilter_threshold,
         )  # fmt: skip
         passed, thresholds = self._salience.take(logits, is_open, always)
-        audited = self._sample(events, rows) & ~passed
+        audited = self._sample(events, rows, places) & ~passed
         sent = np.flatnonzero(passed | audited)
         messages = [
-            self._salient(events, rows, row, a, bits, logit, least, rejected, positions or events.offset)
+            self._salient(events, rows, row, a, bits, logit, least, rejected, places)
             for row, a, bits, logit, least, rejected in zip(
                 sent.tolist(), wires[sent], is_open[sent],
                 logits[sent].tolist(), thresholds[sent].tolist(), audited[sent].tolist(), strict=True,
             )
         ]  # fmt: skip
         return TriageResult(
-            self._marks.among(messages, sent, rows, positions or events.offset),
+            self._marks.among(messages, sent, rows, places.positions),
             len(events), int((logits >= thresholds).sum()), int(is_open[passed].sum()),
             self.context.watermark, self.context.forgotten - forgotten_before,
             rows, lambda: self.context.names(events, rows), logits, np.flatnonzero(passed),
             np.flatnonzero(audited), thresholds, self._salience.nats, self.context.miner.text,
         )  # fmt: skip
 
-    def _sample(self, events: EventBatch, rows: Rows) -> NDArray[np.bool_]:
+    def _sample(self, events: EventBatch, rows: Rows, places: Places) -> NDArray[np.bool_]:
         """Which rows (n,) are audited, unless they are salient."""
+        partition = np.array(places.partitions, np.int64)[rows.event]
         offset, record = (np.array(each, np.int64)[rows.event] for each in (events.offset, events.record))
         nth = np.arange(len(rows)) - np.searchsorted(rows.event, rows.event)
-        return audit.sampled(self.topic, self.partition, offset, record, rows.trigger, nth)
+        return audit.sampled(self.topic, partition, offset, record, rows.trigger, nth)
 
     def snapshot(self) -> tuple[Arrays, dict[str, Any]]:
         """All that later results depend on: arrays, and what is best written as JSON."""
@@ -182,7 +185,7 @@ class Triage:
         logit: float,
         threshold: float,
         audited: bool,
-        positions: Sequence[int],
+        places: Places,
     ) -> SalientEvent:
         index, template = int(rows.event[row]), int(rows.template[row])
         trigger = _TRIGGERS[rows.trigger[row]]
@@ -192,13 +195,14 @@ class Triage:
         entity = events.entity[index] if is_event else rows.name(row)
         source = events.source[index] if is_event else self.context.source_name(int(rows.source[row]))
         offset, record = events.offset[index], events.record[index]
+        partition = places.partitions[index]
         return SalientEvent(
             id=event_id(
-                self.topic, self.partition, offset, record, self.bundle.digest, trigger,
+                self.topic, partition, offset, record, self.bundle.digest, trigger,
                 "" if is_event else f"{source} {entity}" + (f" {before}" if before else ""),
             ),
-            lane=self.partition, lanes=self._partitions, position=positions[index],
-            topic=self.topic, partition=self.partition, offset=offset, record=record,
+            lane=self.partition, lanes=self._partitions, position=places.positions[index],
+            topic=self.topic, partition=partition, offset=offset, record=record,
             bundle=self.bundle.digest,
             trigger=trigger, time=float(rows.time[row]), watermark=float(rows.watermark[row]),
             severity=int(rows.severity[row]), source=source, entity=entity,
@@ -209,6 +213,10 @@ class Triage:
             evidence=reasons(rows.why[row], self.context.miner.text),
             pace=rows.pace[row].tolist(), known=int(rows.known[row]), learning=bool(rows.learning[row]),
         )  # fmt: skip
+
+    def reached(self, time: float, position: int) -> list[Watermark]:
+        """The notice, where one is due, that the partition is complete up to a time (s) without any event."""
+        return self._marks.of_lane(time, position)
 
     def idle(self, position: int) -> Watermark:
         """That the partition was read to its end, which is behind a position (-1 for the beginning)."""

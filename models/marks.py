@@ -49,7 +49,8 @@ class Marks:
             positions: of each event of the batch, where in the partition it stands.
         """
         if self._partitions > 1:
-            return [*salient, *self._of_lane(rows, positions)]
+            last = [(float(rows.watermark[-1]), positions[int(rows.event[-1])])] if len(rows) else []
+            return [*salient, *(mark for each in last for mark in self.of_lane(*each))]
         minutes = np.floor(rows.watermark / EVERY)
         previous = np.concatenate(([self._last_mark], minutes[:-1]))
         crossed = np.flatnonzero(minutes > previous)
@@ -68,15 +69,13 @@ class Marks:
             self._last_salient = merged[-1].watermark
         return merged
 
-    def _of_lane(self, rows: Rows, positions: Sequence[int]) -> list[Watermark]:
-        if not len(rows):
-            return []
-        watermark = float(rows.watermark[-1])
+    def of_lane(self, watermark: float, position: int) -> list[Watermark]:
+        """The notice for those that wait for this partition, if it has come to another second."""
         second = np.floor(watermark / OF_LANES_EVERY)
-        if not second > self._last_mark:
+        if self._partitions == 1 or not np.isfinite(second) or not second > self._last_mark:
             return []
         self._last_mark = float(second)
-        return [self.mark(watermark, positions[int(rows.event[-1])])]
+        return [self.mark(watermark, position)]
 
     def mark(self, watermark: float, position: int, idle: bool = False) -> Watermark:
         """A notice; idle: the partition was read to its end, which is behind this position."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-__all__ = ["MOST_LANES", "OfLane"]
+__all__ = ["MOST_LANES", "OfLane", "Places"]
 
 MOST_LANES = 100_000
 
@@ -27,3 +29,11 @@ class OfLane(BaseModel):
     position: Annotated[
         int, Field(ge=-1, description="Offset in that partition of the record that brought this; -1: none.")
     ] = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the events of a batch stand in their lane, and which partition of the topic each came from."""
+
+    positions: Sequence[int]
+    partitions: Sequence[int]

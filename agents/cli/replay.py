@@ -100,7 +100,8 @@ def replay(
         known = labels_from(labels)
         for path in filter(None, (metrics, alerts, report)):
             writable(path)
-        run = Replay(loaded, reading, known, options.chosen(EvaluateOptions, given))
+        keyed = options.settings().keyed
+        run = Replay(loaded, reading, known, options.chosen(EvaluateOptions, given), keyed)
         first = _run(run, logs, outputs)
         if not run.totals.events:
             raise InputError(_nothing(logs.records, run.totals.dead_letters))

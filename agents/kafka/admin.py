@@ -41,6 +41,7 @@ class Topic:
     name: str
     config: tuple[tuple[str, str], ...] = ()
     rights: tuple[str, ...] = ("write",)
+    partitions: int | None = None  # None: as many as the settings say
 
 
 def own_topics(settings: Settings) -> list[Topic]:
@@ -51,6 +52,11 @@ def own_topics(settings: Settings) -> list[Topic]:
     topics = [Topic(settings.salient_topic, rights=between)]
     if settings.role != "evaluate":
         topics += [Topic(settings.dead_letter_topic(name), dead) for name in settings.topics]
+    if settings.role != "evaluate" and settings.is_keyed:
+        topics.append(
+            Topic(settings.keyed_topic, rights=("read", "write"), partitions=settings.keyed_partitions)
+        )
+        topics.append(Topic(settings.dead_letter_topic(settings.keyed_topic), dead))
     if settings.role != "triage":
         topics += [
             Topic(settings.suspicious_topic, rights=("read", "write")),
@@ -120,7 +126,8 @@ async def _create(
     client: AIOKafkaAdminClient, settings: Settings, topic: Topic, only_ask: bool = False
 ) -> str:
     """Create a topic, or ask whether it would be. Returns why not, "" for no known reason."""
-    new = NewTopic(topic.name, settings.topic_partitions, 1, topic_configs=dict(topic.config))
+    count = topic.partitions or settings.topic_partitions
+    new = NewTopic(topic.name, count, 1, topic_configs=dict(topic.config))
     new.replication_factor = settings.topic_replication  # its constructor refuses -1, the broker takes it
     try:
         answer = await asyncio.wait_for(client.create_topics([new], validate_only=only_ask), REQUEST_SECONDS)

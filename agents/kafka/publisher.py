@@ -33,6 +33,7 @@ class Outgoing:
     value: bytes | None
     key: bytes | None = None
     headers: tuple[tuple[str, bytes], ...] = ()
+    partition: int | None = None  # None: by the key
     # What is sent instead when the broker refuses this record for its size.
     instead: Outgoing | None = None
 
@@ -113,7 +114,7 @@ class Publisher:
         value = b"" if record.value is None and record.key is None else record.value
         try:
             future: asyncio.Future[Any] = await self._producer.send(
-                record.topic, record.key, value, None, None, headers
+                record.topic, record.key, value, record.partition, None, headers
             )
         except ProducerSendError as error:
             # Faust wraps what aiokafka raised; the cause says whether another attempt can help.

@@ -12,6 +12,7 @@ from models.detector import Triage
 from schemas.events import EventBatch
 from schemas.formats.detection import TopicDecoder
 from schemas.formats.options import ReadOptions
+from schemas.lane import Places
 from schemas.salient import SalientEvent
 from schemas.watermark import Watermark
 
@@ -58,9 +59,12 @@ def test_the_only_one_tells_nothing_while_no_incident_can_be_open(events: EventB
 
 def test_where_it_stands_can_be_told_apart_from_where_its_events_come_from(events: EventBatch) -> None:
     positions = [5000 + n for n in range(len(events))]
-    messages = Triage(Bundle.default(), "t", 0, 2).process(events, positions).messages
+    messages = (
+        Triage(Bundle.default(), "t", 0, 2).process(events, Places(positions, [0] * len(events))).messages
+    )
     salient = [each for each in messages if isinstance(each, SalientEvent)]
     assert salient
+    assert all((each.lane, each.partition) == (0, 3) for each in salient)
     assert all(each.position == 5000 + each.offset for each in salient)
     assert messages[-1].position == positions[-1]
 
