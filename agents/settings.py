@@ -133,9 +133,8 @@ class Settings(BaseSettings):
 
     key_by: Literal["auto", "none", "entity", "source"] = Field(
         default="auto",
-        description="Whether events go through `keyed_topic` first, so that all of one `entity` or `source` "
-        "are judged together. `none`: topics as they are; `auto`: the same, and it is told where they are "
-        "torn.",
+        description="`entity`, `source`: all events of one in one place, by `keyed_topic`; `auto`: told if "
+        "needed.",
     )
     keyed_topic: str = Field(
         default="qualm.keyed", description="Topic in front of triage with `key_by`; qualm creates it."
@@ -144,8 +143,7 @@ class Settings(BaseSettings):
         default=1,
         ge=1,
         le=10_000,
-        description="Partitions of it that are used: as many triage workers can share a topic; 1: what comes "
-        "of a topic is what would come of one partition.",
+        description="Partitions of it, which triage workers share; 1: as if a topic had a single partition.",
     )
     salient_topic: str = Field(
         default="qualm.salient", description="Topic between triage and evaluate; qualm creates it."
