@@ -5,24 +5,30 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import cycle
 from math import nan
 from typing import Any
 
+import numpy as np
 import pytest
 
 from agents.demo.simulation import simulate
 from agents.evaluate import SalientEvaluation
 from agents.group import Grouping
-from agents.key import PartitionKeying
+from agents.key import KeyBy, PartitionKeying
 from agents.keyed_triage import KeyedTriage
+from agents.lane import Lane
 from agents.records import RecordBatch
 from agents.triage import PartitionTriage
 from models.bundle import Bundle
+from models.context.features import NAMES
 from models.options import EvaluateOptions
 from schemas.alert import Alert
+from schemas.events import EventBatch
 from schemas.formats.detection import TopicDecoder
 from schemas.formats.options import ReadOptions
+from schemas.keyed import KeyedEvents
 from schemas.salient import SalientEvent
 from schemas.suspicious import decode_suspicious
 from schemas.watermark import decode_salient
@@ -185,3 +191,139 @@ def test_spread_over_eight_partitions_it_gives_the_alerts_of_one(
     parts = in_parts(lines, spread(lines))
     worker = through_keyed(Worker(bundle), parts, random.Random(seed))
     assert told(worker, parts) == in_one
+
+
+def test_lines_of_one_partition_are_as_they_were_without_the_keyed_topic(
+    bundle: Bundle, lines: list[bytes], in_one: tuple[Told, Told]
+) -> None:
+    worker = through_keyed(Worker(bundle, partitions=1), [lines], random.Random(3))
+    assert told(worker, [lines]) == in_one
+
+
+@pytest.mark.parametrize("by", ["entity", "source"])
+def test_over_several_partitions_of_it_alerts_do_not_depend_on_the_order_of_reading(
+    bundle: Bundle, lines: list[bytes], by: KeyBy
+) -> None:
+    parts = in_parts(lines, at_random(lines))
+    first, second = (
+        through_keyed(Worker(bundle, lanes=3, by=by), parts, random.Random(seed)) for seed in (7, 8)
+    )
+    first.grouping.rest()
+    assert len(first.alerts) > 3
+    assert [alert.encode() for alert in first.alerts] == [alert.encode() for alert in second.alerts]
+    assert len({event.lane for event in first.salient}) == 3
+    lane_of: dict[str, int] = {}
+    for event in first.salient:
+        name = event.entity if by == "entity" and event.entity else event.source
+        assert lane_of.setdefault(name, event.lane) == event.lane
+
+
+def test_every_event_comes_once_in_the_order_of_time_and_what_is_idle_is_not_waited_for(
+    lines: list[bytes],
+) -> None:
+    parts = in_parts(lines, sticky(lines))
+    lane = Lane("logs", 0)
+    found: list[tuple[int, int]] = []
+    for partition in (4, 2, 7, 1, 0, 3, 6, 5):
+        keying = PartitionKeying(TopicDecoder(READ), "logs", partition, PARTITIONS, "entity", 1)
+        ((_, keyed),) = keying.process(batch_of("logs", partition, parts[partition], 0)).parts
+        for told in (keyed, keying.idle()[0][1]):
+            batch = lane.tell(told, 0)
+            assert batch.decoded
+            found += zip(batch.origins or [], batch.decoded.events.offset, strict=True)
+    assert [parts[partition][offset] for partition, offset in found] == lines
+    assert len(lane) == 0
+
+
+def one_event(time: float, offset: int) -> EventBatch:
+    return EventBatch.of([(time, 9, "s", "", "m", None, offset, 0, "")])
+
+
+def test_a_topic_that_was_made_anew_is_read_from_its_beginning() -> None:
+    lane = Lane("logs", 0)
+    events = [one_event(5.0, 100), one_event(6.0, 101)]
+    anew = one_event(7.0, 0)
+
+    def times(told: EventBatch) -> list[float]:
+        batch = lane.tell(KeyedEvents("logs", 0, 1, told.time[-1], places=told.time, events=told), 0)
+        assert batch.decoded
+        return batch.decoded.events.time
+
+    assert [times(each) for each in (*events, events[0], anew)] == [[5.0], [6.0], [], [7.0]]
+
+
+def test_a_clock_far_ahead_of_its_record_does_not_hold_up_what_follows() -> None:
+    values = [b'{"timestamp":%d,"message":"m"}' % (1_700_000_000 + time) for time in (0, 40_000, 1)]
+    batch = batch_of("logs", 0, values, 0)
+    batch.timestamps = [1.7e9, 1.7e9 + 0.5, 1.7e9 + 1.0]
+    keying = PartitionKeying(TopicDecoder(READ), "logs", 0, 2, "entity", 1)
+    ((_, keyed),) = keying.process(batch).parts
+    assert keyed.events.time == [1.7e9, 1.7e9 + 40_000.0, 1.7e9 + 1.0]
+    assert keyed.places == [1.7e9, 1.7e9 + 0.5, 1.7e9 + 1.0]
+    assert keyed.clock == 1.7e9 + 1.0
+
+
+def test_a_snapshot_at_any_point_changes_nothing(
+    bundle: Bundle, lines: list[bytes], in_one: tuple[Told, Told]
+) -> None:
+    parts = in_parts(lines, round_robin(lines))
+    worker = Worker(bundle)
+    for first in range(0, len(parts[0]) + 1, 100):
+        for each in range(PARTITIONS):
+            worker.read(batch_of("logs", each, parts[each][first : first + 100], first))
+        worker.judge(0, 0, len(worker.keyed[0]))  # from its beginning: what was taken in is left out
+        other = Worker(bundle)
+        for old, new in zip(worker.keying, other.keying, strict=True):
+            new.resume(old.snapshot())
+        other.triage[0].resume(worker.triage[0].snapshot())
+        worker.keying, worker.triage = other.keying, other.triage
+    for each in range(PARTITIONS):
+        worker.idle(each)
+    worker.judge(0, 0, len(worker.keyed[0]))
+    assert told(worker, parts) == in_one
+
+
+def test_hostile_records_of_the_keyed_topic_are_dead_letters_and_cost_nothing(bundle: Bundle) -> None:
+    triage = KeyedTriage(0, only_logs(bundle))
+    good = KeyedEvents("logs", 0, 1, 5.0, places=[5.0], events=one_event(5.0, 0))
+    foreign = KeyedEvents("other", 0, 1, 5.0)
+    values = [b"", b"{]", *foreign.encode(), b"\x28\xb5\x2f\xfdbroken", *good.encode()]
+    output = triage.process(batch_of("keyed", 0, values, 10))
+    assert [letter.offset for letter in output.dead] == [10, 11, 12, 13]
+    assert all(letter.reason.startswith("not keyed events") for letter in output.dead)
+    assert output.by_topic["logs"].events == 1
+    for data in (b"", b"{}", b"\x80\x04cposix\nsystem\n", triage.snapshot()[:-9]):
+        with pytest.raises(ValueError, match="not a snapshot"):
+            KeyedTriage(0, only_logs(bundle)).resume(data)
+        with pytest.raises(ValueError, match="not a snapshot"):
+            PartitionKeying(TopicDecoder(READ), "logs", 0, 2, "entity", 1).resume(data)
+
+
+def only_logs(bundle: Bundle) -> Callable[[str], PartitionTriage]:
+    def make(name: str) -> PartitionTriage:
+        if name != "logs":
+            raise ValueError(f"not keyed events: {name}")
+        return PartitionTriage(bundle, TopicDecoder(READ), name, 0)
+
+    return make
+
+
+def test_an_event_that_the_detector_fails_on_is_a_dead_letter_with_its_own_coordinates(
+    bundle: Bundle,
+) -> None:
+    weight = bundle.weights["prefilter.weight"].copy()
+    weight[NAMES.index("severity_rank")] = 1e308
+    spoilt = replace(bundle, weights=bundle.weights | {"prefilter.weight": weight})
+    rows = [(5.0 + n, level, "s", "", "m", None, 70 + n, 0, "") for n, level in enumerate((9, 17, 9))]
+    events = EventBatch.of(rows)
+    keyed = KeyedEvents("logs", 3, 4, 7.0, True, events.time, events)
+    triage = KeyedTriage(0, only_logs(spoilt))
+    told = [KeyedEvents("logs", each, 4, 0.0, idle=True) for each in (0, 1, 2)]
+    told += [keyed, KeyedEvents("logs", 3, 4, 7.0, True)]
+    values = [value for each in told for value in each.encode()]
+    with np.errstate(all="ignore"):
+        output = triage.process(batch_of("keyed", 0, values, 10)).by_topic["logs"]
+    assert output.events == 2
+    (letter,) = output.dead
+    assert (letter.topic, letter.partition, letter.offset, letter.value) == ("logs", 3, 71, None)
+    assert letter.reason.startswith("triage failed: ValueError")
