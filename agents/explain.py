@@ -13,9 +13,11 @@ from typing import Final
 from agents.evaluate import SalientEvaluation, alert_id, make_alert
 from agents.inputs.inputs import Inputs
 from agents.inputs.merge import in_order
+from agents.key import KeyBy
 from agents.line_history import Line, LineHistory
 from agents.partitions import TopicPartition
 from agents.records import RecordBatch
+from agents.rekeyed import rekeyed
 from agents.triage import PartitionTriage, TriageOutput
 from models.attribution import Attribution, attribute
 from models.bundle import Bundle
@@ -67,14 +69,18 @@ class Wanted:
     def can_be_of(self, batch: RecordBatch) -> bool:
         """Whether the alert can come of the partition of a batch."""
         known = self.alert
-        return known is None or (known.topic, known.partition) == (batch.topic, batch.partition)
+        if known is None or batch.origins is not None:  # where it went by its key, the alert does not say
+            return known is None or known.topic == batch.topic
+        return (known.topic, known.partition) == (batch.topic, batch.partition)
 
     def is_passed_by(self, batch: RecordBatch) -> bool:
         """Whether a batch of its partition reaches to the record that the alert came of."""
         if self.alert is None or not len(batch):
             return False
-        if batch.decoded is not None:  # merged files: offsets count its rows
-            return self.alert.offset in batch.decoded.events.offset
+        if batch.decoded is not None:  # merged files or partitions: offsets count its rows
+            offsets = batch.decoded.events.offset
+            partitions = batch.origins or [self.alert.partition] * len(offsets)
+            return (self.alert.partition, self.alert.offset) in zip(partitions, offsets, strict=True)
         return batch.offsets[-1] >= self.alert.offset
 
 
@@ -138,6 +144,13 @@ class _Partition:
         place = (candidates[0][0].offset, candidates[0][0].record) if candidates else None
         line = None
         decoded = [batch.decoded.events] if batch.decoded is not None else self._decoded
+        if batch.origins is not None and batch.decoded is not None:  # offsets of partitions that are merged
+            events = batch.decoded.events
+            at = [*zip(batch.origins, events.offset, events.record, strict=True)]
+            first = self.events - len(at)
+            if candidates:
+                place = (first + at.index((candidates[0][0].partition, *place)), 0) if place else None
+            decoded = [replace(events, offset=list(range(first, first + len(at))), record=[0] * len(at))]
         for events in decoded:
             line = self._lines.add(events, place) or line
         self._decoded.clear()
@@ -154,10 +167,12 @@ def find(
     reading: ReadOptions,
     on_progress: Callable[[Inputs], None] = lambda inputs: None,
     false_alarms: FalseAlarms | None = None,
+    keyed: tuple[KeyBy, int] | None = None,
 ) -> Found:
     """Read inputs up to the event that an alert was made of; partitions it cannot be of are passed over.
 
-    false_alarms: how many are accepted, as where the alert was made; None for the bundle's.
+    false_alarms: how many are accepted, as where the alert was made; None for the bundle's. keyed: how the
+    events of topics are keyed, and over how many partitions; None: as they are.
 
     Raises:
         NotFoundError: these inputs, so read, and this bundle do not give the alert.
@@ -168,11 +183,15 @@ def find(
     partitions: dict[TopicPartition, _Partition] = {}
     passed = False
     inner = replace(wanted, alert=wanted.alert and inputs.within(wanted.alert))
-    for batch in in_order(inputs.streams(), lambda _: TopicDecoder(reading)):
+    if keyed is None or inputs.files:
+        batches = in_order(inputs.streams(), lambda _: TopicDecoder(reading))
+    else:
+        batches = rekeyed(inputs, lambda *_: TopicDecoder(reading), *keyed)
+    for batch in batches:
         if inner.can_be_of(batch):
             name = (batch.topic, batch.partition)
             if name not in partitions:
-                count = inputs.partitions(batch.topic)
+                count = inputs.partitions(batch.topic) if batch.origins is None or not keyed else keyed[1]
                 partitions[name] = _Partition(bundle, reading, *name, count, false_alarms)
             if found := partitions[name].process(batch, inner):
                 return found

@@ -74,6 +74,7 @@ def explain(alert: str, inputs: tuple[str, ...], bundle: Path | None, as_json: b
                 reading,
                 lambda read: progress("replay", read.done, read.total),
                 evaluation.false_alarms,
+                settings.keyed,
             )
         explained = judge(found, wanted.alert, loaded, evaluation)
         explained = replace(explained, alert=logs.located(explained.alert))

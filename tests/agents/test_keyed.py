@@ -44,8 +44,7 @@ def bundle() -> Bundle:
     return Bundle.default()
 
 
-@pytest.fixture(scope="module")
-def lines() -> list[bytes]:
+def simulated() -> list[bytes]:
     """Four minutes of services with incidents, each event at a time of its own: time alone orders them."""
     values = []
     for number, event in enumerate(simulate(3, 240.0, 20.0, incidents="demo")):
@@ -53,6 +52,11 @@ def lines() -> list[bytes]:
         record["timestamp"] = 1.7e9 + 0.0625 * number
         values.append(json.dumps(record).encode())
     return values
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[bytes]:
+    return simulated()
 
 
 def at_random(lines: list[bytes]) -> list[int]:
