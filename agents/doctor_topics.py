@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
+from agents import torn
 from agents.check import Check
 from agents.kafka import admin as broker
 from agents.kafka.latest import latest
@@ -113,10 +114,12 @@ def _input_topic(
         return
     trained = bundle.manifest.read_options() if bundle else None
     decoders = [TopicDecoder(settings.read_options(name, trained)) for _ in batches]
-    yield from _records(name, batches, decoders)
+    yield from _records(settings, name, batches, decoders)
 
 
-def _records(name: str, batches: Sequence[RecordBatch], decoders: Sequence[TopicDecoder]) -> Iterator[Check]:
+def _records(
+    settings: Settings, name: str, batches: Sequence[RecordBatch], decoders: Sequence[TopicDecoder]
+) -> Iterator[Check]:
     """How the latest records are understood, by the decoders of a worker."""
     found = [batch.decode(decoder) for batch, decoder in zip(batches, decoders, strict=True)]
     records = sum(map(len, batches))
@@ -134,7 +137,7 @@ def _records(name: str, batches: Sequence[RecordBatch], decoders: Sequence[Topic
     if any(map(len, events)):
         yield from _fields(name, events)
         yield from _clocks(name, batches, events)
-        yield from _entities(name, events)
+        yield from _torn(settings, name, batches, events)
 
 
 def _fields(name: str, events: Sequence[EventBatch]) -> Iterator[Check]:
@@ -170,13 +173,22 @@ def _clocks(name: str, batches: Sequence[RecordBatch], events: Sequence[EventBat
         yield Check("warn", f"event time in {name}", text, advice)
 
 
-def _entities(name: str, events: Sequence[EventBatch]) -> Iterator[Check]:
-    """Whether all records of an entity are in one partition."""
-    seen = Counter(entity for each in events for entity in set(each.entity) if entity)
-    torn = sum(count > 1 for count in seen.values())
-    if torn:
-        text = f"{torn} of {len(seen)} are in more than one partition: their history is torn"
-        yield Check("warn", f"entities of {name}", text, "Let producers use the entity as the record's key.")
+def _torn(
+    settings: Settings, name: str, batches: Sequence[RecordBatch], events: Sequence[EventBatch]
+) -> Iterator[Check]:
+    """Whether all records of an entity, or of a source where there is none, are in one partition."""
+    seen = torn.Torn()
+    for batch, each in zip(batches, events, strict=True):
+        seen.see(batch.partition, each)
+    found = torn.finding(seen)
+    if found is None:
+        return
+    text = f"{found.torn} of {found.seen} sampled are seen in several partitions"
+    if settings.keyed:
+        yield Check("ok", f"{found.kinds} of {name}", f"{text}; keyed anew by {settings.key_by}")
+    else:
+        advice = f'Set `key_by = "{found.kind}"`, or let producers use the {found.kind} as the record\'s key.'
+        yield Check("warn", f"{found.kinds} of {name}", f"{text}: their history is torn", advice)
 
 
 def _salient_topic(settings: Settings, bundle: Bundle, partitions: int) -> Iterator[Check]:

@@ -45,6 +45,16 @@ AUDIT_MISSED = Counter(
 # Open wires summed over salient events; divided by qualm_salient_total it is the mean size of a circuit.
 OPEN_WIRES = Counter("qualm_open_wires_total", "Open wires, summed over salient events", registry=REGISTRY)
 
+# Entities and sources that this worker has seen lately in a topic of several partitions, and those of them
+# that it saw in several: their history is torn unless `key_by` puts it together.
+NAMES = Gauge("qualm_names", "Entities and sources seen", ["topic", "kind"], registry=REGISTRY)
+NAMES_TORN = Gauge(
+    "qualm_names_torn",
+    "Entities and sources seen in several partitions",
+    ["topic", "kind"],
+    registry=REGISTRY,
+)
+
 # Entities that triage forgot, as a whole or in part, for want of room, before they ended: they may have been
 # judged wrongly, because more were live at once than a partition holds, or because one showed too much.
 FORGOTTEN = Counter(

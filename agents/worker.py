@@ -31,11 +31,13 @@ from agents.keyed_steps import KeyedSteps
 from agents.partitions import PartitionStates
 from agents.records import RecordBatch
 from agents.settings import Settings
+from agents.torn import ENOUGH, Torn, finding
 from agents.triage import PartitionTriage, TriageOutput, dead_letter
 from models.bundle import Bundle
 from models.false_alarms import FalseAlarms
 from schemas.alert import Alert, cloudevents_headers
 from schemas.dead_letter import DeadLetter
+from schemas.events import EventBatch
 from schemas.formats.detection import TopicDecoder
 from schemas.salient import SalientEvent
 from schemas.suspicious import SuspiciousMessage, decode_suspicious
@@ -58,6 +60,8 @@ class Worker:
         self._keyed = KeyedSteps(settings, self._count, self._decoder, self._triage)
         self._grouping = Grouping(settings.evaluate_options())
         self._idle: IdlePartitions[TP] = IdlePartitions()
+        self._torn: dict[str, Torn] = {}
+        self._warned: set[str] = set()  # topics that were said to be torn
         self._evaluation: SalientEvaluation | None = None
         if settings.role != "triage":
             self._evaluation = SalientEvaluation(
@@ -230,7 +234,28 @@ class Worker:
         return PartitionTriage(self._bundle, decoder, topic, partition, count, false_alarms)
 
     def _decoder(self, topic: str, partition: int) -> TopicDecoder:
-        return TopicDecoder(self._settings.read_options(topic, self._bundle.manifest.read_options()))
+        options = self._settings.read_options(topic, self._bundle.manifest.read_options())
+        if self._settings.key_by == "none" or self._count(topic) == 1:
+            return TopicDecoder(options)
+        return TopicDecoder(
+            options, lambda decoded, *_: self._look_for_torn(topic, partition, decoded.events)
+        )
+
+    def _look_for_torn(self, topic: str, partition: int, events: EventBatch) -> None:
+        """Count names that are seen in several partitions, and say once that there are many."""
+        torn = self._torn.setdefault(topic, Torn())
+        torn.see(partition, events)
+        for kind, names in (("entity", torn.entities), ("source", torn.sources)):
+            metrics.NAMES.labels(topic, kind).set(len(names))
+            metrics.NAMES_TORN.labels(topic, kind).set(names.torn)
+        if self._settings.keyed or topic in self._warned or len(torn.entities or torn.sources) < ENOUGH:
+            return
+        if found := finding(torn):
+            self._warned.add(topic)
+            log.warning(
+                "Topic %s: %s are seen in several partitions (%d of %d): set key_by = %s, or key producers.",
+                topic, found.kinds, found.torn, found.seen, found.kind,
+            )  # fmt: skip
 
     def _count(self, topic: str) -> int:
         """How many partitions a topic has, as the broker told."""

@@ -81,7 +81,10 @@ def test_doctor_reads_the_latest_records(kafka: Broker, unique: str) -> None:
     produce(kafka, mixed, [*records, b'{"broken', b""])
     produce(kafka, torn, [record for record in records for _ in range(2)], 2)
     produce(kafka, old, [json.dumps({"timestamp": now - 7200, "message": "m"}).encode()] * 5)
-    found = checks(kafka, topics=",".join((good, text, mixed, torn, old, kafka.create(f"{unique}-empty"))))
+    kafka.create(f"{unique}-apart", 2)
+    produce(kafka, f"{unique}-apart", [b'{"service":"s","message":"m"}'] * 4, 2)
+    apart, empty = f"{unique}-apart", kafka.create(f"{unique}-empty")
+    found = checks(kafka, topics=",".join((good, text, mixed, torn, old, empty, apart)))
     told = {name: (check.status, check.text) for name, check in found.items()}
     assert told[f"records of {good}"] == ("ok", "40 latest: format json")
     assert (
@@ -93,7 +96,7 @@ def test_doctor_reads_the_latest_records(kafka: Broker, unique: str) -> None:
     assert told[f"records of {mixed}"][0] == "warn"
     assert "42 latest: format json; 2 become dead letters" in told[f"records of {mixed}"][1]
     assert told[f"entities of {torn}"] == (
-        "warn", "40 of 40 are in more than one partition: their history is torn"
+        "warn", "40 of 40 sampled are seen in several partitions: their history is torn"
     )  # fmt: skip
     assert re.search(r"7,2\d\d s or more before their records", told[f"event time in {old}"][1])
     assert told[f"records of {unique}-empty"] == ("warn", "there are none")
@@ -102,7 +105,8 @@ def test_doctor_reads_the_latest_records(kafka: Broker, unique: str) -> None:
     says(shown, "records of …: … latest: format …; … become dead letters, most often: …")
     says(shown, "source in …: none of … events has one: …")
     says(shown, "entity in …: none of … events has one: …")
-    says(shown, "entities of …: … of … are in more than one partition: …")
+    says(shown, "entities of …: … of … sampled are seen in several partitions: …")
+    says(shown, "sources of …: … of … sampled are seen in several partitions: …")
     says(shown, "event time in …: half of the events are … s or more … their records")
 
 
