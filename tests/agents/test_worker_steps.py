@@ -5,6 +5,7 @@ Batches go through the agents' own functions, as Faust's streams would bring the
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -22,9 +23,11 @@ from agents.worker import Worker
 from models.bundle import Bundle
 from schemas.alert import Alert
 from schemas.formats.options import ReadOptions
+from schemas.keyed import decode_keyed
 from schemas.salient import SalientEvent
 from schemas.watermark import SalientMessage, Watermark, decode_salient
 from tests.agents.kafka.simulated_broker import Plan, Sent, SimulatedBroker, Tasks, Verdict
+from tests.troubleshooting import says
 
 LATE = Plan(late=True)
 
@@ -66,7 +69,7 @@ class Bench:
     def __init__(self, bundle: Bundle, **options: object) -> None:
         self.broker = SimulatedBroker()
         self.tasks = Tasks(self.broker)
-        self.worker = Worker(load_settings(topics="logs", **options), bundle)
+        self.worker = Worker(load_settings(**{"topics": "logs", **options}), bundle)
         self.consumer = self.worker.app.consumer = NoConsumer()
         self.worker.publisher = Publisher(self.broker, first_wait=0, last_wait=0)
         self.ledger: Ledger[TP] = Ledger()
@@ -80,6 +83,9 @@ class Bench:
         batch = RecordBatch(topic, partition, offsets, list(values), times, list(empty), [[] for _ in values])
         batch.confirm = self.ledger.hand_out(TP(topic, partition), offsets[-1])
         return batch
+
+    def key(self, *batches: RecordBatch) -> None:
+        self._run("qualm.key", batches)
 
     def triage(self, *batches: RecordBatch) -> None:
         self._run("qualm.triage", batches)
@@ -175,13 +181,17 @@ def bad(count: int, first: int = 0) -> list[bytes]:
 
 def check_that_the_last_answer_commits(bench: Bench, topic: str, size: int) -> int:
     """Let late answers in, the newest first, until there are none; returns how many there were."""
+    return check_that_the_last_answer_commits_of(bench, topic, 0, size)
+
+
+def check_that_the_last_answer_commits_of(bench: Bench, topic: str, partition: int, size: int) -> int:
     count = 0
     while late := bench.broker.late:
-        assert bench.position(topic) is None, "committed before everything is acknowledged"
+        assert bench.position(topic, partition) is None, "committed before everything is acknowledged"
         bench.broker.answer_late(late - 1)
         bench.tasks.settle()
         count += 1
-    assert bench.position(topic) == size
+    assert bench.position(topic, partition) == size
     return count
 
 
@@ -306,6 +316,73 @@ def test_a_partition_of_several_that_is_read_to_its_end_says_so(
     assert told() == []  # there is more
     triage.consumer.ends[TP("wide", 0)] = 101
     assert told() == [(0, True, 100)]
+
+
+@pytest.fixture
+def keyed(bundle: Bundle, benches: list[Bench]) -> Bench:
+    """A worker that triages what it has keyed by entity, over the one partition that the keyed topic has."""
+    benches.append(Bench(bundle, role="triage", topics="wide", key_by="entity", keyed_partitions=3))
+    return benches[-1]
+
+
+def test_what_is_keyed_is_committed_when_all_that_came_of_it_is_acknowledged(
+    keyed: Bench, lines: list[bytes]
+) -> None:
+    keyed.broker.plans.extend([LATE] * 10_000)
+    keyed.key(keyed.batch("wide", 3, 0, [*bad(3), *lines]))
+    assert check_that_the_last_answer_commits_of(keyed, "wide", 3, 3 + len(lines)) > 3
+    assert [sent.value for sent in keyed.stored("wide.dlq")] == bad(3)
+    found = [decode_keyed(sent.value) for sent in keyed.stored("qualm.keyed")]
+    assert sum(len(each.places) for each in found) == len(lines)
+    assert {(each.topic, each.partition, each.partitions) for each in found} == {("wide", 3, 4)}
+    assert {sent.partition for sent in keyed.stored("qualm.keyed")} == {0}  # no more than the topic has
+
+
+def test_what_was_keyed_is_triaged_when_its_turn_has_come_with_its_own_coordinates(
+    keyed: Bench, lines: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 50.0
+    monkeypatch.setattr("agents.worker.monotonic", lambda: now)
+    keyed.worker._idle.keep({TP("wide", n) for n in range(4)} | {TP("qualm.keyed", 0)}, now)
+    keyed.key(keyed.batch("wide", 2, 70, lines))
+    now += 1.5
+    keyed.consumer.ends = {TP("wide", n): 70 + len(lines) if n == 2 else 0 for n in range(4)}
+    keyed.consumer.positions = dict.fromkeys(keyed.consumer.ends, 0)
+    keyed.tasks.start(keyed.worker._tell_idle())
+    written = [sent.value for sent in keyed.stored("qualm.keyed")]
+    assert [decode_keyed(value).idle for value in written[-4:]] == [True] * 4
+    keyed.triage(keyed.batch("qualm.keyed", 0, 0, [b"{]", *written[:-4]]))
+    assert keyed.stored("qualm.salient") == []  # the other three partitions may hold earlier events
+    keyed.triage(keyed.batch("qualm.keyed", 0, 1 + len(written) - 4, written[-4:]))
+    found = [decode_salient(sent.value) for sent in keyed.stored("qualm.salient")]
+    events = [each for each in found if isinstance(each, SalientEvent)]
+    assert {(each.topic, each.partition, each.lane, each.lanes) for each in events} == {("wide", 2, 0, 1)}
+    for each in events:
+        if each.trigger == "event":
+            assert each.message == json.loads(lines[each.offset - 70])["message"]
+    assert keyed.dead_offsets("qualm.keyed.dlq") == [0]
+    assert {sent.key for sent in keyed.stored("qualm.salient")} == {b"wide:0"}
+    assert keyed.position("qualm.keyed") == 1 + len(written)
+
+
+def test_that_a_topic_is_torn_is_said_once_and_counted(
+    bundle: Bundle, lines: list[bytes], benches: list[Bench], caplog: pytest.LogCaptureFixture
+) -> None:
+    for key_by, said in (("auto", 1), ("none", 0)):
+        bench = Bench(bundle, role="triage", topics="wide", key_by=key_by)
+        benches.append(bench)
+        caplog.clear()
+        for partition in (0, 1, 0, 1):
+            bench.triage(bench.batch("wide", partition, 0, lines[:2000]))
+        texts = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+        assert len(texts) == said
+        if said:
+            says(
+                texts[0],
+                "Topic …: … are seen in several partitions (… of …): set key_by = …, or key producers.",
+            )
+    seen = metrics.NAMES.labels("wide", "entity")._value.get()
+    assert metrics.NAMES_TORN.labels("wide", "entity")._value.get() == seen > 20
 
 
 def test_triage_forgets_partitions_that_went_away_and_keeps_the_others(triage: Bench) -> None:

@@ -55,6 +55,7 @@ class Sent:
     # "waiting", "acknowledged", "failed", "turned down" or "refused"
     state: str = "waiting"
     fatal: bool = False
+    partition: int | None = None
 
 
 class SimulatedBroker:
@@ -89,7 +90,7 @@ class SimulatedBroker:
         """As Faust's producer: a future of the acknowledgement, or ``ProducerSendError``."""
         assert key is not None or value is not None, "aiokafka refuses a record with neither"
         assert len(self.sent) < MOST_SENDS, "the publisher does not come to an end"
-        sent = Sent(topic, key, value or b"", headers or [])
+        sent = Sent(topic, key, value or b"", headers or [], partition=partition)
         self.on_send(sent)
         self.sent.append(sent)
         if len(sent.value) > self._client_limit:
