@@ -10,7 +10,7 @@ No Kafka here: the worker and the replay of topics call the same code.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import inf, isnan
+from math import nan
 from typing import Final, Literal
 from zlib import crc32
 
@@ -57,7 +57,7 @@ class PartitionKeying:
         self._by: KeyBy = by
         self._targets = targets
         self._position = 0  # offset behind the last record that was taken in
-        self._clock = 0.0
+        self._clock = self._tie = 0.0
         self._told = [-1.0] * targets  # second of event time that each target was last told
 
     def process(self, batch: RecordBatch) -> Keyed:
@@ -68,13 +68,13 @@ class PartitionKeying:
             return output
         decoded = batch.decode(self._decoder)
         output.dead = [dead_letter(batch, index, reason) for index, reason in decoded.failures]
-        places = self._places(batch, decoded.events)
+        places, ties = self._places(batch, decoded.events)
         self._position = batch.offsets[-1] + 1
         for target, rows in enumerate(self._shared_out(decoded.events)):
             second = self._clock // 1.0
             if rows or second > self._told[target]:  # without any, that time has passed
                 self._told[target] = second
-                output.parts.append((target, self._events(decoded.events, places, rows)))
+                output.parts.append((target, self._events(decoded.events, places, ties, rows)))
         return output
 
     @property
@@ -84,7 +84,9 @@ class PartitionKeying:
 
     def idle(self) -> list[tuple[int, KeyedEvents]]:
         """That the partition was read to its end."""
-        notice = KeyedEvents(self._topic, self._partition, self._partitions, self._clock, idle=True)
+        notice = KeyedEvents(
+            self._topic, self._partition, self._partitions, self._clock, self._tie, idle=True
+        )
         return [(target, notice) for target in range(self._targets)]
 
     def snapshot(self) -> bytes:
@@ -93,6 +95,7 @@ class PartitionKeying:
             "decoder": self._decoder.snapshot().decode(),
             "position": self._position,
             "clock": self._clock,
+            "tie": self._tie,
             "told": self._told,
         }
         return orjson.dumps(content)
@@ -102,23 +105,31 @@ class PartitionKeying:
         try:
             content = orjson.loads(data)
             self._decoder.resume(content["decoder"].encode())
-            self._position, self._clock = int(content["position"]), float(content["clock"])
+            self._position = int(content["position"])
+            self._clock, self._tie = float(content["clock"]), float(content["tie"])
             self._told = (list(map(float, content["told"])) + self._told)[: self._targets]
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"not a snapshot that this partition can go on from: {error}") from None
 
-    def _places(self, batch: RecordBatch, events: EventBatch) -> list[float]:
-        """Event times that never fall; of a clock far ahead of its record the time of that."""
+    def _places(self, batch: RecordBatch, events: EventBatch) -> tuple[list[float], list[float]]:
+        """Event times that never fall, of a clock far ahead of its record the time of that; and what orders
+        events of one time in several partitions: when their records were written.
+        """
         stamps = dict(zip(batch.offsets, batch.timestamps, strict=True))
-        clock, places = self._clock, list[float]()
+        clock, tie = self._clock, self._tie
+        places, ties = list[float](), list[float]()
         for time, offset in zip(events.time, events.offset, strict=True):
-            stamp = stamps.get(offset, inf)
-            latest = inf if isnan(stamp) else stamp + AHEAD
+            stamp = stamps.get(offset, nan)
             if time > clock:  # not where it is no number
-                clock = max(clock, time if time <= latest else stamp)
+                believed = stamp if time > stamp + AHEAD else time
+                if believed > clock:
+                    clock, tie = believed, 0.0
+            if stamp > tie:
+                tie = stamp
             places.append(clock)
-        self._clock = clock
-        return places
+            ties.append(tie)
+        self._clock, self._tie = clock, tie
+        return places, ties
 
     def _shared_out(self, events: EventBatch) -> list[list[int] | range]:
         """The rows for each target, in their order."""
@@ -132,11 +143,14 @@ class PartitionKeying:
             rows[crc32(name.encode("utf-8", "replace")) % self._targets].append(row)  # type: ignore[union-attr]  # lists here
         return rows
 
-    def _events(self, events: EventBatch, places: list[float], rows: list[int] | range) -> KeyedEvents:
+    def _events(
+        self, events: EventBatch, places: list[float], ties: list[float], rows: list[int] | range
+    ) -> KeyedEvents:
         if len(rows) < len(events):
             columns = (getattr(events, name) for name in EventBatch.__slots__)
             events = EventBatch(*([column[row] for row in rows] for column in columns))
-            places = [places[row] for row in rows]
+            places, ties = [places[row] for row in rows], [ties[row] for row in rows]
         return KeyedEvents(
-            self._topic, self._partition, self._partitions, self._clock, places=places, events=events
-        )
+            self._topic, self._partition, self._partitions, self._clock, self._tie,
+            places=places, ties=ties, events=events,
+        )  # fmt: skip

@@ -48,9 +48,10 @@ class Lane:
             position: offset of its record in the keyed topic.
             stamp: time of that record (s), by which the wait for other partitions is bounded.
         """
-        rows = self._new(keyed)
+        rows, ties = self._new(keyed)
+        idle = keyed.idle and not rows
         due = self._turns.tell(
-            keyed.partition, keyed.partitions, keyed.clock, rows, keyed.idle and not rows, stamp
+            keyed.partition, keyed.partitions, keyed.clock, rows, idle, stamp, ties, keyed.tie
         )
         return self._batch(due, position)
 
@@ -73,9 +74,9 @@ class Lane:
             for partition, offset, record, place in content["taken"]
         }
 
-    def _new(self, keyed: KeyedEvents) -> list[tuple[float, Row]]:
-        """The events that were not taken in before: what goes back in offset and on in event time is of a
-        topic that was made anew.
+    def _new(self, keyed: KeyedEvents) -> tuple[list[tuple[float, Row]], list[float]]:
+        """The events that were not taken in before, with their ties: what goes back in offset and on in event
+        time is of a topic that was made anew.
         """
         events = keyed.events
         rows = list(
@@ -86,17 +87,18 @@ class Lane:
             )
         )
         *at, furthest = self._taken.get(keyed.partition, (-1, 0, 0.0))
-        taken = tuple(at)
+        taken, ties = tuple(at), keyed.ties
         if rows and (events.offset[0], events.record[0]) <= taken:
-            rows = [
-                (place, row)
-                for place, row in rows
+            new = [
+                index
+                for index, (place, row) in enumerate(rows)
                 if (row[_OFFSET], row[_RECORD]) > taken or place > furthest
             ]
+            rows, ties = [rows[index] for index in new], [ties[index] for index in new]
         if rows:
             place, last = rows[-1]
             self._taken[keyed.partition] = last[_OFFSET], last[_RECORD], max(furthest, place)
-        return rows
+        return rows, ties
 
     def _batch(self, due: list[tuple[float, int, Row]], position: int) -> RecordBatch:
         n = len(due)

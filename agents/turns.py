@@ -30,14 +30,16 @@ WAIT: Final = 60.0  # s of record timestamps
 MOST_HELD: Final = 10_000  # rows
 
 Row = TypeVar("Row")
+Place = tuple[float, float]  # event time (s), and what orders rows of one time
+_NOWHERE: Final[Place] = (-inf, 0.0)
 _key: Final = itemgetter(0, 1, 2)
 
 
 @dataclass(slots=True)
 class _Lane:
-    """clock: event time reached (s); heard: record time when it last spoke, NaN where records have none."""
+    """clock: the place reached; heard: record time when it last spoke, NaN where records have none."""
 
-    clock: float = -inf
+    clock: Place = _NOWHERE
     heard: float = nan
 
 
@@ -50,14 +52,14 @@ class Turns(Generic[Row]):
         self._lanes: list[_Lane] = []
         # Lanes that were left behind: what they tell comes out of turn until they have caught up.
         self.behind: set[int] = set()
-        self._held: list[tuple[float, int, int, Row]] = []  # sorted: place, lane, number, row
+        self._held: list[tuple[Place, int, int, Row]] = []  # sorted: place, lane, number, row
         self._number = 0
         self._now = nan  # the newest record time
         self._first = -inf  # event time of the lane that is first of all
         # Of lanes that count, (clock, lane); entries that are out of date are passed over.
-        self._slowest: list[tuple[float, int]] = []
+        self._slowest: list[tuple[Place, int]] = []
         self._heard: dict[int, float] = {}  # lanes that count, the one that was heard longest ago first
-        self._deadlines: list[tuple[float, float, int]] = []  # (record time, place, lane) of held rows
+        self._deadlines: list[tuple[float, Place, int]] = []  # (record time, place, lane) of held rows
 
     def __len__(self) -> int:
         """How many rows are held."""
@@ -71,8 +73,8 @@ class Turns(Generic[Row]):
     @property
     def time(self) -> float:
         """Event time up to which everything has come out: of the slowest lane that counts, else the first."""
-        front = self._front()
-        return front[0] if front[0] < inf else self._first
+        time = self._front()[0][0]
+        return time if time < inf else self._first
 
     def is_ahead(self, time: float) -> bool:
         """Whether an event time is too far ahead of its record to be believed: some clock is wrong."""
@@ -86,6 +88,8 @@ class Turns(Generic[Row]):
         rows: Sequence[tuple[float, Row]] = (),
         idle: bool = False,
         stamp: float = nan,
+        ties: Sequence[float] = (),
+        tie: float = 0.0,
     ) -> list[tuple[float, int, Row]]:
         """A lane, of so many, has reached an event time (s), with rows (event time, row) on the way there.
 
@@ -96,17 +100,19 @@ class Turns(Generic[Row]):
             rows: in its order; one that goes back in time keeps its place behind the one before.
             idle: it has been read to its end.
             stamp: record time of what it tells (s), NaN for none: then nothing is bounded by time.
+            ties: of each row, what orders it among those of other lanes at its event time; () for the lane.
+            tie: the same of what it tells later at the event time that it has reached.
 
         Returns:
-            what has its turn now, in order: (place, lane, row); the place is the event time it was taken by.
+            what has its turn now, in order: (time, lane, row); the time is the event time it was taken by.
         """
         if not isnan(stamp):
             self._now = stamp if isnan(self._now) else max(self._now, stamp)
         self._grow(max(lanes, lane + 1))
         told = self._lanes[lane]
-        self._hold(lane, told, rows)
-        told.clock = max(told.clock, self._place(time))
-        self._first = max(self._first, told.clock)
+        self._hold(lane, told, rows, ties)
+        told.clock = max(told.clock, (self._believed(time), tie))
+        self._first = max(self._first, told.clock[0])
         self._take_part(lane, told, idle)
         self._leave_behind()
         return self._due()
@@ -115,34 +121,36 @@ class Turns(Generic[Row]):
         """All that is held, in order: the input has ended."""
         self._deadlines = []
         held, self._held = self._held, []
-        return [(place, lane, row) for place, lane, _, row in held]
+        return [(place[0], lane, row) for place, lane, _, row in held]
 
     def snapshot(self, encode: Callable[[Row], Any]) -> dict[str, Any]:
         """As JSON types; encode makes one of a row."""
         return {
-            "lanes": [[_plain(each.clock), _plain(each.heard)] for each in self._lanes],
+            "lanes": [[_plain_place(each.clock), _plain(each.heard)] for each in self._lanes],
             "counting": list(self._heard),
             "behind": sorted(self.behind),
-            "held": [[_plain(place), lane, number, encode(row)] for place, lane, number, row in self._held],
+            "held": [
+                [_plain_place(place), lane, number, encode(row)] for place, lane, number, row in self._held
+            ],
             "number": self._number,
             "now": _plain(self._now),
-            "deadlines": [[_plain(each), _plain(place), lane] for each, place, lane in self._deadlines],
+            "deadlines": [[each, _plain_place(place), lane] for each, place, lane in self._deadlines],
         }
 
     def resume(self, content: dict[str, Any], decode: Callable[[Any], Row]) -> None:
         """Go on from a snapshot. Raises KeyError, TypeError or ValueError for anything else."""
-        self._lanes = [_Lane(_number(clock, -inf), _number(heard, nan)) for clock, heard in content["lanes"]]
+        self._lanes = [_Lane(_place(clock), _number(heard, nan)) for clock, heard in content["lanes"]]
         self.behind = set(map(int, content["behind"]))
         self._held = [
-            (_number(place, -inf), int(lane), int(number), decode(row))
+            (_place(place), int(lane), int(number), decode(row))
             for place, lane, number, row in content["held"]
         ]
         self._number = int(content["number"])
         self._now = _number(content["now"], nan)
         self._deadlines = [
-            (float(each), _number(place, -inf), int(lane)) for each, place, lane in content["deadlines"]
+            (float(each), _place(place), int(lane)) for each, place, lane in content["deadlines"]
         ]
-        self._first = max((each.clock for each in self._lanes), default=-inf)
+        self._first = max((each.clock[0] for each in self._lanes), default=-inf)
         self._heard = {int(lane): self._lanes[lane].heard for lane in content["counting"]}
         self._slowest = [(self._lanes[lane].clock, lane) for lane in self._heard]
         heapify(self._slowest)
@@ -150,17 +158,18 @@ class Turns(Generic[Row]):
     def _grow(self, lanes: int) -> None:
         for lane in range(len(self._lanes), lanes):
             self._lanes.append(_Lane(heard=self._now))
-            heappush(self._slowest, (-inf, lane))
+            heappush(self._slowest, (_NOWHERE, lane))
             self._heard[lane] = self._now
 
-    def _place(self, time: float) -> float:
+    def _believed(self, time: float) -> float:
         """An event time, or where a clock is far ahead of its record the time of that: others come there."""
         return self._now if self.is_ahead(time) else time
 
-    def _hold(self, lane: int, told: _Lane, rows: Sequence[tuple[float, Row]]) -> None:
+    def _hold(self, lane: int, told: _Lane, rows: Sequence[tuple[float, Row]], ties: Sequence[float]) -> None:
         place = told.clock
-        for time, row in rows:
-            place = max(place, self._place(time))  # of one without a time, NaN, that of the one before it
+        for index, (time, row) in enumerate(rows):
+            at = self._believed(time), ties[index] if ties else 0.0
+            place = max(place, at)  # of one without a time, NaN, that of the one before it
             entry = (place, lane, self._number, row)
             self._number += 1
             if len(rows) == 1:
@@ -172,7 +181,7 @@ class Turns(Generic[Row]):
         if rows:
             told.clock = place
             if not isnan(self._now):
-                age = max(0.0, self._now - place)
+                age = max(0.0, self._now - place[0])
                 heappush(self._deadlines, (self._now + self._wait + age, place, lane))
 
     def _take_part(self, lane: int, told: _Lane, idle: bool) -> None:
@@ -187,7 +196,7 @@ class Turns(Generic[Row]):
             self._slowest = [(self._lanes[each].clock, each) for each in self._heard]
             heapify(self._slowest)
 
-    def _front(self) -> tuple[float, int]:
+    def _front(self) -> tuple[Place, int]:
         """Clock and lane of the slowest that counts: what is before it, or its own, can come out."""
         slowest = self._slowest
         while slowest:
@@ -195,7 +204,7 @@ class Turns(Generic[Row]):
             if lane in self._heard and self._lanes[lane].clock == clock:
                 return slowest[0]
             heappop(slowest)
-        return inf, -1
+        return (inf, 0.0), -1
 
     def _leave_behind(self) -> None:
         """Wait no longer for lanes that are silent, and for those that hold up what was held long enough."""
@@ -229,12 +238,21 @@ class Turns(Generic[Row]):
             front = self._front()
             self._deadlines = [each for each in self._deadlines if each[1:] > front]
             heapify(self._deadlines)
-        return [(place, each, row) for place, each, _, row in due]
+        return [(place[0], each, row) for place, each, _, row in due]
 
 
 def _plain(value: float) -> float | None:
     """A number that JSON has, None for infinity and NaN."""
     return value if -inf < value < inf else None
+
+
+def _plain_place(place: Place) -> list[float | None]:
+    return [_plain(place[0]), place[1]]
+
+
+def _place(content: Any) -> Place:
+    time, tie = content
+    return _number(time, -inf), float(tie)
 
 
 def _number(value: Any, otherwise: float) -> float:

@@ -32,6 +32,7 @@ from schemas.watermark import SalientMessage
 
 TOPIC: Final = "logs"
 FETCH: Final = 2_000  # records of one partition in a batch, on average
+WRITTEN: Final = 1.8e9  # s, when the first record was
 STICKY: Final = 200  # records that a producer without keys puts in one partition, at most
 WAYS: Final = ("random", "sticky", "by source", "round robin")
 
@@ -66,6 +67,9 @@ def batches(lines: list[bytes | None], where: list[int], partitions: int) -> Ite
     """As they are fetched while all partitions are written to, in any order."""
     chance = Random(2)
     given = [0] * partitions
+    stamps: list[list[float]] = [[] for _ in range(partitions)]  # a millisecond from line to line
+    for row, partition in enumerate(where):
+        stamps[partition].append(WRITTEN + 0.001 * row)
     for first in range(0, len(lines), FETCH * partitions):
         parts: list[list[bytes | None]] = [[] for _ in range(partitions)]
         for line, partition in zip(lines[first : first + FETCH * partitions], where[first:], strict=False):
@@ -73,11 +77,12 @@ def batches(lines: list[bytes | None], where: list[int], partitions: int) -> Ite
         for partition in chance.sample(range(partitions), partitions):
             n = len(parts[partition])
             if n:
-                offsets = list(range(given[partition], given[partition] + n))
-                given[partition] += n
+                start = given[partition]
+                given[partition] = end = start + n
                 yield RecordBatch(
-                    TOPIC, partition, offsets, parts[partition], [nan] * n, [None] * n, [[]] * n
-                )
+                    TOPIC, partition, list(range(start, end)), parts[partition],
+                    stamps[partition][start:end], [None] * n, [[]] * n,
+                )  # fmt: skip
 
 
 class Plain:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Annotated, Final
 
@@ -46,7 +46,9 @@ class KeyedEvents:
         partitions: how many it has.
         clock: event time (s) that the partition has reached: what follows has its place there or later.
         idle: it was read to its end, so that no other is to wait for it.
+        tie: record time (s) that it has reached within that event time.
         places: event time (s) by which each event is placed among those of other partitions; never falling.
+        ties: record time (s) that orders events of one place; never falling within it.
         events: the events, with the offsets of their records.
     """
 
@@ -54,8 +56,10 @@ class KeyedEvents:
     partition: int
     partitions: int
     clock: float
+    tie: float = 0.0
     idle: bool = False
     places: list[float] = field(default_factory=list)
+    ties: list[float] = field(default_factory=list)
     events: EventBatch = field(default_factory=EventBatch)
 
     def encode(self) -> Iterator[bytes]:
@@ -69,18 +73,24 @@ class KeyedEvents:
                     yield value
                     return
         half = n // 2
-        yield from self._part(0, half, self.places[half - 1]).encode()
-        yield from self._part(half, n, self.clock).encode()
+        yield from self._part(0, half, self.places[half - 1], self.ties[half - 1]).encode()
+        yield from self._part(half, n, self.clock, self.tie).encode()
 
-    def _part(self, start: int, end: int, clock: float) -> KeyedEvents:
+    def _part(self, start: int, end: int, clock: float, tie: float) -> KeyedEvents:
         events = EventBatch(*(getattr(self.events, name)[start:end] for name in _COLUMNS))
-        places = self.places[start:end]
-        return KeyedEvents(self.topic, self.partition, self.partitions, clock, self.idle, places, events)
+        return replace(
+            self,
+            clock=clock,
+            tie=tie,
+            places=self.places[start:end],
+            ties=self.ties[start:end],
+            events=events,
+        )
 
     def _json(self) -> bytes:
         content = {
             "topic": self.topic, "partition": self.partition, "partitions": self.partitions,
-            "clock": self.clock, "idle": self.idle, "place": self.places,
+            "clock": self.clock, "tie": self.tie, "idle": self.idle, "place": self.places, "ties": self.ties,
         }  # fmt: skip
         columns = {name: getattr(self.events, name) for name in _COLUMNS}
         try:
@@ -103,8 +113,10 @@ class _Record(BaseModel):
     partition: Annotated[int, Field(ge=0, lt=MOST_LANES)]
     partitions: Annotated[int, Field(ge=1, le=MOST_LANES)]
     clock: Annotated[float, Field(ge=0.0, le=LATEST)]
+    tie: Annotated[float, Field(ge=0.0, le=LATEST)]
     idle: bool
     place: Annotated[list[float], Field(max_length=MOST_ROWS)]
+    ties: Annotated[list[float], Field(max_length=MOST_ROWS)]
     time: Times
     severity: Counts
     source: Texts
@@ -117,13 +129,15 @@ class _Record(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> _Record:
-        if {len(getattr(self, name)) for name in _COLUMNS} != {len(self.place)}:
+        if {len(getattr(self, name)) for name in (*_COLUMNS, "ties")} != {len(self.place)}:
             raise ValueError("columns must have one length")
         if any(time is not None and not 0.0 <= time <= LATEST for time in self.time):
             raise ValueError("time is outside the years 1970 to 9999")
         rising = [0.0, *self.place, self.clock]
         if any(not low <= high for low, high in pairwise(rising)):
             raise ValueError("place must rise to clock")
+        if any(not 0.0 <= tie <= LATEST for tie in self.ties):
+            raise ValueError("ties are outside the years 1970 to 9999")
         for name, most in _BOUNDS.items():
             if max(map(len, getattr(self, name)), default=0) > most:
                 raise ValueError(f"{name} is too long")
@@ -166,8 +180,8 @@ def decode_keyed(value: bytes) -> KeyedEvents:
     columns = {name: getattr(record, name) for name in _COLUMNS}
     columns["time"] = [float("nan") if time is None else time for time in record.time]
     return KeyedEvents(
-        record.topic, record.partition, record.partitions, record.clock, record.idle, record.place,
-        EventBatch(**columns),
+        record.topic, record.partition, record.partitions, record.clock, record.tie, record.idle,
+        record.place, record.ties, EventBatch(**columns),
     )  # fmt: skip
 
 

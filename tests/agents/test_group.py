@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.group import Grouping
@@ -77,6 +77,7 @@ def partitions(draw: st.DrawFn) -> list[list[Said]]:
     return found
 
 
+@settings(deadline=None)
 @given(partitions(), st.randoms(use_true_random=False))
 def test_in_any_interleaving_with_repetitions_and_restarts(
     parts: list[list[Said]], chance: random.Random
@@ -100,6 +101,7 @@ def test_in_any_interleaving_with_repetitions_and_restarts(
     assert same(alerts) == same(in_one_partition(parts))
 
 
+@settings(deadline=None)
 @given(partitions(), st.sets(st.integers(0, 2), min_size=1))
 def test_partitions_that_say_they_are_at_their_end_hold_nothing_up(
     parts: list[list[Said]], idle: set[int]

@@ -197,6 +197,34 @@ def test_spread_over_eight_partitions_it_gives_the_alerts_of_one(
     assert told(worker, parts) == in_one
 
 
+def test_where_many_events_share_a_second_the_times_of_their_records_order_them(
+    bundle: Bundle, lines: list[bytes]
+) -> None:
+    """As in logs whose times are to the second, of a producer that writes one record after the other."""
+    coarse = []
+    for line in lines:
+        record = json.loads(line)
+        record["timestamp"] //= 1.0
+        coarse.append(json.dumps(record).encode())
+    whole = Worker(bundle)
+    triage = PartitionTriage(bundle, TopicDecoder(READ), "logs", 0)
+    whole.take(triage.process(batch_of("logs", 0, coarse, 0)).messages)
+    spread = round_robin(coarse)
+    parts, stamps = in_parts(coarse, spread), [list[float]() for _ in range(PARTITIONS)]
+    for number, partition in enumerate(spread):
+        stamps[partition].append(1.8e9 + 0.001 * number)
+    worker = Worker(bundle)
+    for first in range(0, len(parts[0]) + 1, 50):
+        for each in (3, 1, 7, 0, 2, 5, 4, 6):
+            batch = batch_of("logs", each, parts[each][first : first + 50], first)
+            batch.timestamps = stamps[each][first : first + 50]
+            worker.read(batch)
+    for each in range(PARTITIONS):
+        worker.idle(each)
+    worker.judge(0, 0, len(worker.keyed[0]))
+    assert told(worker, parts) == told(whole, [coarse])
+
+
 def test_lines_of_one_partition_are_as_they_were_without_the_keyed_topic(
     bundle: Bundle, lines: list[bytes], in_one: tuple[Told, Told]
 ) -> None:
@@ -249,7 +277,8 @@ def test_a_topic_that_was_made_anew_is_read_from_its_beginning() -> None:
     anew = one_event(7.0, 0)
 
     def times(told: EventBatch) -> list[float]:
-        batch = lane.tell(KeyedEvents("logs", 0, 1, told.time[-1], places=told.time, events=told), 0)
+        keyed = KeyedEvents("logs", 0, 1, told.time[-1], places=told.time, ties=[0.0], events=told)
+        batch = lane.tell(keyed, 0)
         assert batch.decoded
         return batch.decoded.events.time
 
@@ -289,7 +318,7 @@ def test_a_snapshot_at_any_point_changes_nothing(
 
 def test_hostile_records_of_the_keyed_topic_are_dead_letters_and_cost_nothing(bundle: Bundle) -> None:
     triage = KeyedTriage(0, only_logs(bundle))
-    good = KeyedEvents("logs", 0, 1, 5.0, places=[5.0], events=one_event(5.0, 0))
+    good = KeyedEvents("logs", 0, 1, 5.0, places=[5.0], ties=[0.0], events=one_event(5.0, 0))
     foreign = KeyedEvents("other", 0, 1, 5.0)
     values = [b"", b"{]", *foreign.encode(), b"\x28\xb5\x2f\xfdbroken", *good.encode()]
     output = triage.process(batch_of("keyed", 0, values, 10))
@@ -320,10 +349,10 @@ def test_an_event_that_the_detector_fails_on_is_a_dead_letter_with_its_own_coord
     spoilt = replace(bundle, weights=bundle.weights | {"prefilter.weight": weight})
     rows = [(5.0 + n, level, "s", "", "m", None, 70 + n, 0, "") for n, level in enumerate((9, 17, 9))]
     events = EventBatch.of(rows)
-    keyed = KeyedEvents("logs", 3, 4, 7.0, True, events.time, events)
+    keyed = KeyedEvents("logs", 3, 4, 7.0, places=events.time, ties=[0.0] * 3, events=events)
     triage = KeyedTriage(0, only_logs(spoilt))
     told = [KeyedEvents("logs", each, 4, 0.0, idle=True) for each in (0, 1, 2)]
-    told += [keyed, KeyedEvents("logs", 3, 4, 7.0, True)]
+    told += [keyed, KeyedEvents("logs", 3, 4, 7.0, idle=True)]
     values = [value for each in told for value in each.encode()]
     with np.errstate(all="ignore"):
         output = triage.process(batch_of("keyed", 0, values, 10)).by_topic["logs"]

@@ -36,6 +36,13 @@ def test_at_one_time_lanes_go_by_their_number_and_each_keeps_its_order() -> None
     assert names(turns.tell(0, 2, 6.0)) == ["c", "d"]
 
 
+def test_at_one_time_ties_go_before_lanes_where_they_are_told() -> None:
+    turns: Turns[str] = Turns()
+    assert names(turns.tell(0, 2, 5.0, [(5.0, "b"), (5.0, "d")], ties=[2.0, 4.0], tie=4.0)) == []
+    assert names(turns.tell(1, 2, 5.0, [(5.0, "a"), (5.0, "c")], ties=[1.0, 3.0], tie=3.0)) == ["a", "b", "c"]
+    assert names(turns.tell(1, 2, 6.0)) == ["d"]
+
+
 def test_an_idle_lane_holds_up_nothing_until_it_speaks_again() -> None:
     turns: Turns[str] = Turns()
     turns.tell(0, 2, 5.0, idle=True)
