@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from agents import torn
+from agents.breaker import MOST_DEAD
 from agents.check import Check
 from agents.kafka import admin as broker
 from agents.kafka.latest import latest
@@ -130,7 +131,9 @@ def _records(
         why, _ = Counter(failures).most_common(1)[0]
         text += f"; {len(failures)} become dead letters, most often: {why[:160]}"
         advice = "Set `format`, `line` or `[read.TOPIC]` to what the records are."
-        yield Check("fail" if len(failures) == records else "warn", f"records of {name}", text, advice)
+        yield Check(
+            "fail" if len(failures) > MOST_DEAD * records else "warn", f"records of {name}", text, advice
+        )
     else:
         yield Check("ok", f"records of {name}", text)
     events = [decoded.events for decoded in found]

@@ -77,6 +77,11 @@ DEAD_LETTERS = Counter(
     "qualm_dead_letters_total", "Records sent to a dead-letter topic", ["topic", "reason"], registry=REGISTRY
 )
 
+# 1 while more than half of the latest records of a topic (10,000 at most, 1,000 at least) are dead letters.
+BREAKER = Gauge(
+    "qualm_breaker_open", "Whether most records of a topic cannot be used", ["topic"], registry=REGISTRY
+)
+
 # Records that the broker refused for their size, by the topic they were for; a dead letter is then sent
 # without value.
 REFUSED = Counter(

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from faust.types import TP
 
 from agents import metrics
+from agents.breaker import Breaker
 from agents.evaluate import SalientEvaluation
 from agents.group import Grouping
 from agents.idle import QUIET, IdlePartitions
@@ -62,6 +63,7 @@ class Worker:
         self._idle: IdlePartitions[TP] = IdlePartitions()
         self._torn: dict[str, Torn] = {}
         self._warned: set[str] = set()  # topics that were said to be torn
+        self._breaker = Breaker(lambda topic, is_open: metrics.BREAKER.labels(topic).set(is_open))
         self._evaluation: SalientEvaluation | None = None
         if settings.role != "triage":
             self._evaluation = SalientEvaluation(
@@ -115,6 +117,7 @@ class Worker:
             records = [self._dead(letter) for letter in output.dead]
             records += [self._salient(batch.topic, batch.partition, each) for each in output.messages]
         await self._publish(records)
+        self._count_dead(batch, output.dead)
         _count_triage(batch.topic, output)
         self._idle.end(tp, batch.offsets[-1] + 1, monotonic())
 
@@ -204,6 +207,7 @@ class Worker:
             except ValueError as error:
                 dead.append(dead_letter(batch, index, str(error)))
         await self._publish([self._dead(letter) for letter in dead])
+        self._count_dead(batch, dead)
         return messages
 
     def _salient_message(self, value: bytes) -> SalientMessage:
@@ -273,6 +277,11 @@ class Worker:
         metrics.DEAD_LETTERS.labels(letter.topic, reason_label(letter.reason)).inc()
         return outgoing(letter, self._settings.dead_letter_topic(letter.topic))
 
+    def _count_dead(self, batch: RecordBatch, dead: list[DeadLetter]) -> None:
+        reason = dead[-1].reason if dead else ""
+        goes_to = self._settings.dead_letter_topic(batch.topic)
+        self._breaker.count(batch.topic, len(batch), len(dead), reason, goes_to)
+
     async def _publish(self, records: list[Outgoing]) -> None:
         with metrics.BATCH_SECONDS.labels("publish").time():
             for refused in await self.publisher.publish(records):
@@ -296,6 +305,8 @@ class Worker:
         self._idle.keep({tp for tp in assigned if tp.topic in read}, monotonic())
         self._grouping.states.keep(kept)
         metrics.LAG.clear()
+        metrics.BREAKER.clear()
+        self._breaker.forget()
         log.info(
             "Assigned: %s", ", ".join(sorted(f"{tp.topic}[{tp.partition}]" for tp in assigned)) or "nothing"
         )
