@@ -127,6 +127,7 @@ class Worker:
         with metrics.BATCH_SECONDS.labels("key").time():
             records, dead = self._keyed.key(batch)
         await self._publish([*(self._dead(letter) for letter in dead), *records])
+        self._count_dead(batch, dead)
         self._idle.end(tp, batch.offsets[-1] + 1, monotonic())
 
     async def _triage_keyed_batch(self, batch: RecordBatch) -> None:

@@ -19,7 +19,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from schemas.salient import EXAMPLE_CHARS, Bit, Digest, Finite, Reason, problems
+from schemas.decoding import problems
+from schemas.salient import EXAMPLE_CHARS, Bit, Digest, Finite, Reason
 from schemas.timestamps import LATEST, TimestampReader
 
 __all__ = [

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.lane import OfLane
 from schemas.timestamps import LATEST
@@ -168,12 +168,6 @@ class SalientEvent(OfLane, BaseModel):
     def encode(self) -> bytes:
         """The value of a Kafka record: JSON, floats exact."""
         return orjson.dumps(self.__dict__ | {"evidence": [reason.__dict__ for reason in self.evidence]})
-
-
-def problems(error: ValidationError) -> str:
-    """At most five of the fields that are wrong, with the reason, and without the (hostile) values."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'value'}: {item['msg']}" for item in found[:5])
 
 
 def event_id(

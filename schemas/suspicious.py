@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import orjson
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
 from schemas.alert import Alert
+from schemas.decoding import decode_message
 from schemas.lane import OfLane
-from schemas.salient import EventTime, problems
+from schemas.salient import EventTime
 from schemas.watermark import Watermark
 
 __all__ = ["Suspicious", "SuspiciousMessage", "Unusual", "decode_suspicious"]
@@ -89,15 +90,5 @@ def decode_suspicious(value: bytes) -> SuspiciousMessage:
         ValueError: none of these; the text names the fields that are wrong.
 
     """
-    try:
-        content = orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise ValueError(f"not a suspicious event: not JSON: {error.msg}") from None
-    name = content.get("type") if isinstance(content, dict) else None
-    if not isinstance(name, str) or name not in _TYPES:
-        raise ValueError(f"not a suspicious event: type is none of {', '.join(_TYPES)}")
-    try:
-        message = _TYPES[name].model_validate(content)
-    except ValidationError as error:
-        raise ValueError(f"not a suspicious event: {name}: {problems(error)}") from None
+    message = decode_message(value, "suspicious event", _TYPES)
     return message.exact() if isinstance(message, Suspicious) else message

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import orjson
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
+from schemas.decoding import decode_message
 from schemas.lane import OfLane
-from schemas.salient import Digest, EventTime, SalientEvent, problems
+from schemas.salient import Digest, EventTime, SalientEvent
 
 __all__ = ["SalientMessage", "Watermark", "decode_salient"]
 
@@ -49,13 +50,5 @@ def decode_salient(value: bytes) -> SalientMessage:
         ValueError: neither of them; the text names the fields that are wrong.
 
     """
-    try:
-        content = orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise ValueError(f"not a salient event: not JSON: {error.msg}") from None
-    is_watermark = isinstance(content, dict) and content.get("type") == "watermark"
-    try:
-        return (Watermark if is_watermark else SalientEvent).model_validate(content)
-    except ValidationError as error:
-        name = "watermark" if is_watermark else "salient event"
-        raise ValueError(f"not a {name}: {problems(error)}") from None
+    types: dict[str, type[SalientEvent] | type[Watermark]] = {"watermark": Watermark}
+    return decode_message(value, "salient event", types, SalientEvent)
