@@ -11,6 +11,7 @@ import orjson
 import zstandard
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from schemas.decoding import problems
 from schemas.events import (
     MAX_ENTITY_CHARS,
     MAX_MESSAGE_CHARS,
@@ -23,7 +24,6 @@ from schemas.events import (
 from schemas.formats.errors import DecodeError
 from schemas.formats.packed import unpacked
 from schemas.lane import MOST_LANES
-from schemas.salient import problems
 from schemas.timestamps import LATEST
 
 __all__ = ["MOST_ROWS", "KeyedEvents", "decode_keyed"]
