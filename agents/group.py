@@ -15,16 +15,19 @@ from typing import Any
 import orjson
 
 from agents.incidents import Incidents
+from agents.notices import Notices
 from agents.partitions import PartitionStates
 from agents.turns import Turns
 from models.options import EvaluateOptions
 from schemas.alert import Alert
+from schemas.notice import Notice
 from schemas.suspicious import Suspicious, SuspiciousMessage, Unusual, decode_suspicious
 from schemas.watermark import Watermark
 
 __all__ = ["Grouping"]
 
 Told = Callable[[Alert, str], None]
+Row = Suspicious | Unusual | Notice
 
 
 class _Seen:
@@ -45,10 +48,11 @@ class _Seen:
         self.clock = max(self.clock, message.watermark)
         if message.position != self.position:
             self.position, self.ids = message.position, {}
-        if not isinstance(message, Suspicious):
+        if not isinstance(message, Suspicious | Notice):
             return False  # to hear it again at the same position changes nothing
-        known = message.alert.id in self.ids
-        self.ids[message.alert.id] = None
+        name = message.id if isinstance(message, Notice) else message.alert.id
+        known = name in self.ids
+        self.ids[name] = None
         return known
 
 
@@ -57,7 +61,8 @@ class _Topic:
 
     def __init__(self, options: EvaluateOptions) -> None:
         self._incidents = Incidents(options.resolve_after, options.pages_per_hour)
-        self._turns: Turns[Suspicious | Unusual] = Turns()
+        self._notices = Notices()
+        self._turns: Turns[Row] = Turns()
         self._seen: dict[int, _Seen] = {}
 
     def take(self, message: SuspiciousMessage, stamp: float, told: Told | None) -> list[Alert]:
@@ -79,15 +84,16 @@ class _Topic:
         """What comes of all that waits: the input has ended."""
         return self._in_turn(self._turns.rest(), told)
 
-    def _in_turn(
-        self, due: Sequence[tuple[float, int, Suspicious | Unusual]], told: Told | None
-    ) -> list[Alert]:
+    def _in_turn(self, due: Sequence[tuple[float, int, Row]], told: Told | None) -> list[Alert]:
         incidents, turns = self._incidents, self._turns
         alerts: list[Alert] = []
         for place, lane, message in due:
             if turns.count > 1 and lane not in turns.behind:
                 alerts += incidents.pass_time(place, turns.behind)
             alerts += incidents.advance(lane, message.watermark)
+            if isinstance(message, Notice):
+                alerts += self._notices.observe(message)
+                continue
             if isinstance(message, Unusual):
                 incidents.keep(lane, message.source, message.entity, message.time)
                 continue
@@ -103,6 +109,7 @@ class _Topic:
             "seen": [[lane, each.position, each.clock, list(each.ids)] for lane, each in self._seen.items()],
             "turns": self._turns.snapshot(lambda message: message.encode().decode()),
             "incidents": self._incidents.snapshot(),
+            "notices": self._notices.snapshot(),
         }
 
     def resume(self, content: dict[str, Any]) -> None:
@@ -113,9 +120,10 @@ class _Topic:
             seen.ids = dict.fromkeys(map(str, ids))
         self._turns.resume(content["turns"], _held)
         self._incidents.resume(content["incidents"])
+        self._notices.resume(content["notices"])
 
 
-def _held(text: Any) -> Suspicious | Unusual:
+def _held(text: Any) -> Row:
     """A message of a snapshot that waits for its turn."""
     message = decode_suspicious(str(text).encode())
     if isinstance(message, Watermark):

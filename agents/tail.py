@@ -14,6 +14,7 @@ import orjson
 from agents.records import Headers, RecordBatch
 from schemas.alert import Alert
 from schemas.dead_letter import DeadLetter
+from schemas.notice import Notice
 from schemas.salient import SalientEvent
 from schemas.watermark import Watermark, decode_salient
 
@@ -32,7 +33,7 @@ Message = Alert | SalientEvent | DeadRecord
 
 
 def messages(batch: RecordBatch) -> Iterator[Message | None]:
-    """What each record is; None for one that is nothing of qualm's. Watermarks are left out."""
+    """What each record is; None for one that is nothing of qualm's. Watermarks and notices are left out."""
     columns = (batch.values, batch.headers, batch.timestamps, batch.offsets)
     for value, headers, time, offset in zip(*columns, strict=True):
         try:
@@ -40,13 +41,13 @@ def messages(batch: RecordBatch) -> Iterator[Message | None]:
         except ValueError:
             yield None
         else:
-            if not isinstance(found, Watermark):
+            if not isinstance(found, Watermark | Notice):
                 yield found
 
 
 def _message(
     value: bytes | None, headers: Headers, time: float, place: tuple[str, int, int]
-) -> Message | Watermark:
+) -> Message | Watermark | Notice:
     """Raises ValueError for what is nothing of qualm's."""
     said = dict(headers)
     if "qualm.error.reason" in said:

@@ -12,7 +12,7 @@ from models import audit
 from models.bundle import ENCODER, READOUT, READOUT_FLOAT, TWIN_READOUT, Arrays, Bundle
 from models.circuits.compiled import CompiledCircuit, not_compiled
 from models.circuits.runner import CircuitRunner
-from models.context.context import Context, Names, Rows
+from models.context.context import Context, Names, Rows, ToldClock
 from models.context.features import WIDTH
 from models.context.templates import TemplateMiner
 from models.explanation import reasons
@@ -29,6 +29,7 @@ from models.options import EvaluateOptions
 from models.scores import PUBLISHED, EventScores, ScoreName
 from schemas.events import EventBatch
 from schemas.lane import Places
+from schemas.notice import Notice
 from schemas.salient import EXAMPLE_CHARS, SalientEvent, Trigger, event_id
 from schemas.watermark import SalientMessage, Watermark
 
@@ -144,12 +145,44 @@ class Triage:
                 logits[sent].tolist(), thresholds[sent].tolist(), audited[sent].tolist(), strict=True,
             )
         ]  # fmt: skip
+        placed = self._with_notices(events, rows, messages, sent, places)
         return TriageResult(
-            self._marks.among(messages, sent, rows, places.positions),
+            self._marks.among(*placed, rows, places.positions),
             len(events), int((logits >= thresholds).sum()), int(is_open[passed].sum()),
             self.context.watermark, self.context.forgotten - forgotten_before,
             rows, lambda: self.context.names(events, rows), logits, np.flatnonzero(passed),
             np.flatnonzero(audited), thresholds, self._salience.nats, self.context.miner.text,
+        )  # fmt: skip
+
+    def _with_notices(
+        self,
+        events: EventBatch,
+        rows: Rows,
+        salient: list[SalientEvent],
+        chosen: NDArray[np.int64],
+        places: Places,
+    ) -> tuple[list[SalientEvent | Notice], NDArray[np.int64]]:
+        """Salient events and what is to be told of clocks, in order, and the rows that they belong to."""
+        told = self.context.told_clocks()
+        if not told:
+            return list(salient), chosen
+        at = [int(np.searchsorted(rows.event, each.event)) for each in told]
+        notices = [self._notice(events, rows, row, each, places) for row, each in zip(at, told, strict=True)]
+        placed: list[tuple[int, SalientEvent | Notice]] = [*zip(at, notices, strict=True)]
+        placed += zip(chosen.tolist(), salient, strict=True)
+        placed.sort(key=lambda each: each[0])
+        return [message for _, message in placed], np.array([row for row, _ in placed])
+
+    def _notice(self, events: EventBatch, rows: Rows, row: int, told: ToldClock, places: Places) -> Notice:
+        offset, record = events.offset[told.event], events.record[told.event]
+        partition = places.partitions[told.event]
+        name = event_id(
+            self.topic, partition, offset, record, self.bundle.digest, Trigger.EVENT, f"clock {told.source}"
+        )
+        return Notice(
+            lane=self.partition, lanes=self._partitions, position=places.positions[told.event],
+            id=name, topic=self.topic, partition=partition, offset=offset, bundle=self.bundle.digest,
+            watermark=float(rows.watermark[row]), source=told.source, ahead=told.ahead, state=told.state,
         )  # fmt: skip
 
     def _sample(self, events: EventBatch, rows: Rows, places: Places) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.context.context import Rows
+from schemas.notice import Notice
 from schemas.salient import SalientEvent
 from schemas.watermark import SalientMessage, Watermark
 
@@ -31,7 +32,7 @@ class Marks:
 
     def among(
         self,
-        salient: list[SalientEvent],
+        salient: Sequence[SalientEvent | Notice],
         chosen: NDArray[np.int64],
         rows: Rows,
         positions: Sequence[int],

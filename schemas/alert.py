@@ -37,7 +37,7 @@ __all__ = [
 CLOUDEVENTS_TYPE = "io.qualm.alert"
 """``ce_type`` is this, then a dot and the status."""
 
-Kind = Literal["new pattern", "sequence", "frequency", "silence", "level", "parameter"]
+Kind = Literal["new pattern", "sequence", "frequency", "silence", "level", "parameter", "clock"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Update = Literal["opened", "grown", "continues", "reopened", "resolved"]
 Urgency = Literal["info", "warning", "critical"]
@@ -172,7 +172,11 @@ class Alert(BaseModel):
     ] = ""
     example: Annotated[str, Field(max_length=EXAMPLE_CHARS, description="A message of the incident, cut.")]
     p_value: Annotated[
-        Probability, Field(description="Share of normal units that would score at least this high.")
+        Probability,
+        Field(
+            description="Share of normal units that would score at least this high; 1 for a clock, which is "
+            "not judged."
+        ),
     ]
     p_limit: Annotated[
         Probability, Field(description="Largest p-value that alerts now, by the false alarms accepted.")

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from schemas.alert import Alert
 from schemas.decoding import decode_message
 from schemas.lane import OfLane
+from schemas.notice import Notice
 from schemas.salient import EventTime
 from schemas.watermark import Watermark
 
@@ -73,13 +74,14 @@ class Unusual(OfLane):
         return orjson.dumps(self.__dict__)
 
 
-SuspiciousMessage = Suspicious | Unusual | Watermark
-"""What is on ``qualm.suspicious``: watermarks are those of ``qualm.salient``."""
+SuspiciousMessage = Suspicious | Unusual | Watermark | Notice
+"""What is on ``qualm.suspicious``: watermarks and notices are those of ``qualm.salient``."""
 
-_TYPES: dict[str, type[Suspicious] | type[Unusual] | type[Watermark]] = {
+_TYPES: dict[str, type[Suspicious] | type[Unusual] | type[Watermark] | type[Notice]] = {
     "suspicious": Suspicious,
     "unusual": Unusual,
     "watermark": Watermark,
+    "notice": Notice,
 }
 
 

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 
 from schemas.decoding import decode_message
 from schemas.lane import OfLane
+from schemas.notice import Notice
 from schemas.salient import Digest, EventTime, SalientEvent
 
 __all__ = ["SalientMessage", "Watermark", "decode_salient"]
@@ -39,16 +40,17 @@ class Watermark(OfLane):
         return orjson.dumps(self.__dict__)
 
 
-SalientMessage = SalientEvent | Watermark
+SalientMessage = SalientEvent | Watermark | Notice
 """What is on ``qualm.salient``."""
 
 
 def decode_salient(value: bytes) -> SalientMessage:
-    """The salient event or watermark in a record of ``qualm.salient``.
+    """The salient event, watermark or notice in a record of ``qualm.salient``.
 
     Raises:
-        ValueError: neither of them; the text names the fields that are wrong.
+        ValueError: none of them; the text names the fields that are wrong.
 
     """
-    types: dict[str, type[SalientEvent] | type[Watermark]] = {"watermark": Watermark}
+    types: dict[str, type[SalientEvent] | type[Watermark] | type[Notice]]
+    types = {"watermark": Watermark, "notice": Notice}
     return decode_message(value, "salient event", types, SalientEvent)

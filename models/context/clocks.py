@@ -8,7 +8,7 @@ are taken as so much earlier or later.
 """
 
 from math import sqrt
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,14 +27,19 @@ SAME: Final = 0.1  # share of the distance by which these may differ,
 SAME_SECONDS: Final = 5.0  # or seconds
 FURTHEST: Final = 36 * 3600.0  # s, as far as a clock is set right: all time zones
 WILD: Final = 600.0  # s ahead at which one event is enough to tell of
-TOLD_FOR: Final = 86_400.0  # s, for which a clock that was told of is not told of again
+TOLD_FOR: Final = 86_400.0  # s, for which a source that was told of once is not told of again
 SOURCES: Final = 1 << 10
 
+# what there is to tell of a clock: that it is wrong; was wrong in one event; is right again
+WRONG, ONCE, RIGHT = 1, 2, 3
+HOW: Final[dict[int, Literal["wrong", "once", "right"]]] = {WRONG: "wrong", ONCE: "once", RIGHT: "right"}
+
 # a source -> how far its clock is ahead of the stream (s), the last distances from the others beyond that, so
-# many, in which era, how far the others were then, and since when its clock is told of
+# many, in which era, and how far the others were then; how far ahead its last event was if that was doubted,
+# and in which era; since when its clock is told of
 _SOURCE: Final = np.dtype([
     ("key", "u8"), ("used", "i8"), ("offset", "f8"), ("distances", "f8", (BEHIND,)), ("taken", "i8"),
-    ("era", "i8"), ("others", "f8"), ("told", "f8"),
+    ("era", "i8"), ("others", "f8"), ("wild", "f8"), ("wild_era", "i8"), ("told", "f8"),
 ])  # fmt: skip
 # the time reached, by which source, and the latest of any other; mean square of the pauses (s2), of so many
 # events; how often the stream followed doubted ones; doubted ones in a row, the earliest, whose, whether of
@@ -57,13 +62,14 @@ class Readings(NamedTuple):
     """What a stream's clock says of n events.
 
     time (n,): in seconds, by the clock of the stream; NaN where the event has none. doubted (n,): whether the
-    stream is not to follow it. wrong (n,): a source whose clock is found wrong at this event, 0 for none, and
-    ahead (n,) by how much, in seconds.
+    stream is not to follow it. told (n,): a source whose clock there is something to tell of at this event,
+    0 for none; how (n,): WRONG, ONCE or RIGHT, and ahead (n,) by how much, in seconds.
     """
 
     time: NDArray[np.float64]
     doubted: NDArray[np.bool_]
-    wrong: NDArray[np.uint64]
+    told: NDArray[np.uint64]
+    how: NDArray[np.int8]
     ahead: NDArray[np.float64]
 
 
@@ -79,7 +85,9 @@ def unknown_clocks() -> Clocks:
 def read(clocks: Clocks, time: NDArray[np.float64], source: NDArray[np.uint64]) -> Readings:
     """Event times by the clock of the stream, from the events' own times (n,) and sources (n,) in order."""
     n = len(time)
-    out = Readings(time.copy(), np.zeros(n, np.bool_), np.zeros(n, np.uint64), np.zeros(n))
+    out = Readings(
+        time.copy(), np.zeros(n, np.bool_), np.zeros(n, np.uint64), np.zeros(n, np.int8), np.zeros(n)
+    )
     stream = clocks.stream[0]
     for row in range(n):
         stream.spoken = stream.spoken + 1 if source[row] == stream.speaker else 1
@@ -90,17 +98,21 @@ def read(clocks: Clocks, time: NDArray[np.float64], source: NDArray[np.uint64]) 
         distance = _measured(stream, known, time[row] - known.offset)
         if distance != 0.0:
             known.offset += distance
-            _tell(out, row, known, known.offset, time[row] - known.offset)
+            known.wild = 0.0
+            how = WRONG if abs(known.offset) > LEAST else RIGHT
+            out.told[row], out.how[row], out.ahead[row] = source[row], how, known.offset
         now = out.time[row] = time[row] - known.offset
-        if now - stream.reached > _doubtful_from(stream) and not _is_followed(stream, source[row], now):
+        ahead = now - stream.reached
+        if ahead > _doubtful_from(stream) and not _is_followed(stream, source[row], now):
             out.doubted[row] = True
+            known.wild, known.wild_era = ahead, stream.era
             continue
-        if stream.doubted > 0 and now >= stream.reached - LEAST:
-            if stream.earliest > stream.reached + WILD:  # the others go on as before
-                ahead = stream.earliest - stream.reached
-                doubtful = _known(clocks, stream.doubtful)
-                _tell(out, row, doubtful, doubtful.offset + ahead, now)
+        if now >= stream.reached - LEAST:  # the others go on as before
             stream.doubted = 0
+        if known.wild > WILD and known.wild_era == stream.era and not now < known.told + TOLD_FOR:
+            known.told = now
+            out.told[row], out.how[row], out.ahead[row] = source[row], ONCE, known.offset + known.wild
+        known.wild = 0.0
         _go_on(stream, source[row], now)
     return out
 
@@ -110,18 +122,10 @@ def _known(clocks: Clocks, key: np.uint64) -> Records:
     slot, fresh = slot_of(clocks.sources, key, clocks.stream[0])
     known = clocks.sources[slot]
     if fresh:
-        known.offset = 0.0
+        known.offset = known.wild = 0.0
         known.taken = 0
         known.others = known.told = -np.inf
     return known
-
-
-@jit_in_place
-def _tell(out: Readings, row: int, source: Records, ahead: float, now: float) -> None:
-    if now >= source.told + TOLD_FOR:
-        source.told = now
-        out.wrong[row] = source.key
-        out.ahead[row] = ahead
 
 
 @jit_in_place
@@ -132,7 +136,7 @@ def _doubtful_from(stream: Records) -> float:
 
 @jit
 def _measured(stream: Records, source: Records, now: float) -> float:
-    """Seconds that the clock of a source is ahead, beyond what is known; 0 as long as it does not seem so."""
+    """Seconds that the clock of a source is ahead beyond what is known; 0 as long as that is not clear."""
     others = stream.second if source.key == stream.first else stream.reached
     if not others > source.others:  # nobody else went on: a pause of the stream
         return 0.0
@@ -170,6 +174,7 @@ def _is_followed(stream: Records, source: np.uint64, now: float) -> bool:
     stream.doubted += 1
     if stream.doubted < WITNESSES or (stream.several == 0 and stream.spoken < ALONE):
         return False
+    _pass(stream, stream.earliest)
     stream.reached, stream.first = stream.earliest, source
     stream.era += 1
     stream.doubted = 0
@@ -185,11 +190,17 @@ def _go_on(stream: Records, source: np.uint64, now: float) -> None:
     if np.isnan(stream.reached):
         stream.reached, stream.first = now, source
         return
-    pause = max(0.0, now - stream.reached)
-    stream.events = min(stream.events + 1, MEMORY)
-    stream.pause2 += (pause * pause - stream.pause2) / (stream.events + 1.0)
+    _pass(stream, now)
     if source != stream.first and now > stream.reached:
         stream.second, stream.first = stream.reached, source
     elif source != stream.first:
         stream.second = now if np.isnan(stream.second) else max(stream.second, now)
     stream.reached = max(stream.reached, now)
+
+
+@jit_in_place
+def _pass(stream: Records, now: float) -> None:
+    """Learn the pause before this time."""
+    pause = max(0.0, now - stream.reached)
+    stream.events = min(stream.events + 1, MEMORY)
+    stream.pause2 += (pause * pause - stream.pause2) / (stream.events + 1.0)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import isfinite
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,13 +74,13 @@ class Rows:
         return bytes(self.names[row]).rstrip(b"\0").decode("utf-8", "replace")
 
 
-class WrongClock(NamedTuple):
-    """A source whose clock is found to be so many seconds ahead of the stream, at an event."""
+class ToldClock(NamedTuple):
+    """What an event, by its index in the batch, shows of its source's clock, and seconds that it is ahead."""
 
+    event: int
     source: str
+    state: Literal["wrong", "once", "right"]
     ahead: float
-    offset: int
-    record: int
 
 
 def _empty_state() -> State:
@@ -132,7 +132,7 @@ class Context:
         self.entity_timeout = entity_timeout
         self.state = _empty_state()
         self._clocks = clocks.unknown_clocks()
-        self._wrong_clocks: list[WrongClock] = []
+        self._told_clocks: list[ToldClock] = []
         self._known_sources: dict[str, int] = {}
         self._source_names: dict[int, str] = {}
         self._resumed_at: float | None = None
@@ -151,10 +151,10 @@ class Context:
         """Name of a source whose hash a row holds; empty when it was not seen since the start."""
         return self._source_names.get(key, "")
 
-    def wrong_clocks(self) -> list[WrongClock]:
-        """Those found since this was asked before."""
-        found, self._wrong_clocks = self._wrong_clocks, []
-        return found
+    def told_clocks(self) -> list[ToldClock]:
+        """What there is to tell of clocks since the batch before the last one."""
+        told, self._told_clocks = self._told_clocks, []
+        return told
 
     def update(self, events: EventBatch) -> Rows:
         """Features of a batch, learning from each event after it was scored."""
@@ -164,6 +164,7 @@ class Context:
             untimed = next((i for i, time in enumerate(events.time) if isfinite(time)), 0)
             if untimed:  # still of the training's time, however the stream is cut into batches
                 first, second = self.update(_cut(events, 0, untimed)), self.update(_cut(events, untimed))
+                self._told_clocks = [each._replace(event=each.event + untimed) for each in self._told_clocks]
                 return _joined(first, second, untimed)
             self._resume(events.time[0])
         columns = self._columns(events)
@@ -191,9 +192,13 @@ class Context:
         rows, keys, numbers = attributes(events.numbers)
         sources = self._sources(events.source)
         readings = clocks.read(self._clocks, np.asarray(events.time, np.float64), sources)
-        for row in np.flatnonzero(readings.wrong).tolist():
-            name, ahead = self.source_name(int(readings.wrong[row])), float(readings.ahead[row])
-            self._wrong_clocks.append(WrongClock(name, ahead, events.offset[row], events.record[row]))
+        self._told_clocks += [
+            ToldClock(row, self.source_name(key), clocks.HOW[how], ahead)
+            for row, (key, how, ahead) in enumerate(
+                zip(readings.told.tolist(), readings.how.tolist(), readings.ahead.tolist(), strict=True)
+            )
+            if key
+        ]
         return kernel.Input(
             readings.time,
             readings.doubted,

@@ -1,7 +1,6 @@
 """What models/context/clocks.py computes, said once more in plain Python, with whole histories."""
 
 from math import inf, isnan, nan, sqrt
-from statistics import median
 
 
 class NaiveClocks:
@@ -17,6 +16,8 @@ class NaiveClocks:
         self.looked: dict[str, float] = {}  # where the others were at the last look
         self.distances: dict[str, list[float]] = {}
         self.told: dict[str, float] = {}
+        self.wild: dict[str, tuple[float, int]] = {}  # how far ahead its last event was, if that was doubted
+        self.jumps = 0
 
     @property
     def step(self) -> float:
@@ -29,31 +30,34 @@ class NaiveClocks:
         return max(self.latest.values(), default=nan)
 
     def read(self, time: float, source: str) -> tuple[float, bool, str, float]:
-        """Time by the stream, whether it is doubted, and a wrong clock with its lead, "" and 0 for none."""
+        """Time by the stream, whether it is doubted, what is to be told of its clock, and its lead."""
         self.speakers.append(source)
         if isnan(time):
             return nan, False, "", 0.0
-        wrong, lead = "", 0.0
-        found = self.measure(source, time - self.offset.get(source, 0.0))
-        if found:
-            self.offset[source] = self.offset.get(source, 0.0) + found
-            if self.is_news(source, time - self.offset[source]):
-                wrong, lead = source, self.offset[source]
-        now = time - self.offset.get(source, 0.0)
-        if now - self.reached > self.step and not self.is_followed(source, now):
-            return now, True, wrong, lead
-        if self.doubtful and now >= self.reached - 60.0:
-            earliest, first = min(time for time, _ in self.doubtful), self.doubtful[0][1]
-            ahead = earliest - self.reached
-            if ahead > 600.0 and self.is_news(first, now):
-                wrong, lead = first, self.offset.get(first, 0.0) + ahead
+        told, lead = "", 0.0
+        if found := self.measure(source, time - self.offset.get(source, 0.0)):
+            lead = self.offset[source] = self.offset.get(source, 0.0) + found
+            told = "wrong" if abs(lead) > 60.0 else "right"
+            self.wild.pop(source, None)
+        now, reached = time - self.offset.get(source, 0.0), self.reached
+        if now - reached > self.step and not self.is_followed(source, now):
+            self.wild[source] = (now - reached, self.jumps)
+            return now, True, told, lead
+        if now >= self.reached - 60.0:
             self.doubtful = []
+        wild, jumps = self.wild.pop(source, (0.0, 0))
+        if wild > 600.0 and jumps == self.jumps and not now < self.told.get(source, -inf) + 86_400.0:
+            self.told[source] = now
+            told, lead = "once", self.offset.get(source, 0.0) + wild
         if not isnan(self.reached):
-            pause = max(0.0, now - self.reached)
-            self.taken_in = min(self.taken_in + 1, 256)
-            self.square += (pause**2 - self.square) / (self.taken_in + 1)
+            self.learn_pause(now - self.reached)
         self.latest[source] = max(now, self.latest.get(source, -inf))
-        return now, False, wrong, lead
+        return now, False, told, lead
+
+    def learn_pause(self, pause: float) -> None:
+        """One more pause, of 256 or as many as there were."""
+        self.taken_in = min(self.taken_in + 1, 256)
+        self.square += (max(0.0, pause) ** 2 - self.square) / (self.taken_in + 1)
 
     def others(self, source: str) -> float:
         """How far the stream is without a source."""
@@ -77,14 +81,7 @@ class NaiveClocks:
         if abs(self.offset.get(source, 0.0) + middle) > 36 * 3600.0:
             return 0.0
         seen.clear()
-        return median(last) if len(last) % 2 else middle
-
-    def is_news(self, source: str, now: float) -> bool:
-        """Whether nobody was told of a source's clock for a day; they are now."""
-        if now < self.told.get(source, -inf) + 86_400.0:
-            return False
-        self.told[source] = now
-        return True
+        return middle
 
     def is_followed(self, source: str, now: float) -> bool:
         """Whether the stream jumps to where an event is."""
@@ -94,8 +91,10 @@ class NaiveClocks:
         if len(self.doubtful) < 8 or not (several or run >= 32):
             return False
         earliest = min(time for time, _ in self.doubtful)
+        self.learn_pause(earliest - self.reached)
         self.before = max(time for who, time in [*self.latest.items(), ("", self.before)] if who != source)
         self.latest = {source: earliest}
         self.distances = {}
+        self.jumps += 1
         self.doubtful = [] if now - earliest <= self.step else [(now, source)]
         return not self.doubtful

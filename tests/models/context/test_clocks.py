@@ -39,9 +39,12 @@ def shifted(stamped: Stamped, source: str, seconds: float, after: int = 0) -> St
     ]
 
 
-def told(readings: Readings) -> list[tuple[int, int]]:
+def told(readings: Readings) -> list[tuple[int, str, int]]:
+    """Of whom, what, and by how many seconds."""
     return [
-        (int(key), round(ahead)) for key, ahead in zip(readings.wrong, readings.ahead, strict=True) if key
+        (int(key), clocks.HOW[how], round(ahead))
+        for key, how, ahead in zip(readings.told, readings.how, readings.ahead, strict=True)
+        if key
     ]
 
 
@@ -59,7 +62,7 @@ def test_one_event_hours_ahead_is_doubted_and_named_once() -> None:
     stamped[10_000] = time + 23 * 3600.0, source
     readings = read(stamped)
     assert np.flatnonzero(readings.doubted).tolist() == [10_000]
-    assert told(readings) == [(template_id(source), 23 * 3600)]
+    assert told(readings) == [(template_id(source), "once", 23 * 3600)]
 
 
 @pytest.mark.parametrize("seconds", [120.0, 7_200.0, -300.0, -7_200.0])
@@ -67,7 +70,7 @@ def test_one_event_hours_ahead_is_doubted_and_named_once() -> None:
 def test_a_service_beside_the_others_is_set_right_and_named_once(seconds: float, after: int) -> None:
     stamped = busy(30_000)
     readings = read(shifted(stamped, "service3", seconds, after))
-    assert told(readings) == [(template_id("service3"), seconds)]
+    assert told(readings) == [(template_id("service3"), "wrong", seconds)]
     late = np.abs(readings.time - [time for time, _ in stamped])[after + 8_000 :]
     assert late.max() < 1.0
 
@@ -77,6 +80,7 @@ def test_a_clock_that_is_right_again_is_taken_as_it_is() -> None:
     wrong = shifted(stamped, "service3", 120.0, 10_000)[:20_000] + stamped[20_000:]
     readings = read(wrong)
     assert np.abs(readings.time - [time for time, _ in stamped])[21_000:].max() < 1.0
+    assert [what for _, what, _ in told(readings)] == ["wrong", "right"]
 
 
 def test_a_pause_of_all_is_followed_by_the_eighth_event() -> None:
@@ -124,8 +128,9 @@ def test_equal_to_the_plain_definition(seed: int, services: int) -> None:
         stamped.append((float("nan") if draw.random() < 0.01 else now + late + wild, name))
     readings, naive = read(stamped), NaiveClocks()
     for i, (time, source) in enumerate(stamped):
-        own, doubted, wrong, ahead = naive.read(time, source)
+        own, doubted, what, ahead = naive.read(time, source)
         assert readings.time[i] == pytest.approx(own, abs=1e-6, nan_ok=True), i
         assert readings.doubted[i] == doubted, i
-        assert int(readings.wrong[i]) == (template_id(wrong) if wrong else 0), i
+        assert int(readings.told[i]) == (template_id(source) if what else 0), i
+        assert clocks.HOW.get(int(readings.how[i]), "") == what, i
         assert readings.ahead[i] == pytest.approx(ahead, abs=1e-6), i
