@@ -168,6 +168,7 @@ def make_alert(
         example=event.message,
         p_value=p_value,
         p_limit=limit,
+        threshold=event.threshold,
         known=event.known,
         learning=event.learning,
         features=drivers,

@@ -13,6 +13,7 @@ from safetensors.numpy import load, save
 from agents.lane import Lane
 from agents.records import RecordBatch
 from agents.triage import PartitionTriage, TriageOutput, dead_letter
+from models.context.learning import Learning
 from schemas.dead_letter import DeadLetter
 from schemas.keyed import decode_keyed
 from schemas.watermark import Watermark
@@ -79,6 +80,11 @@ class KeyedTriage:
     def idle(self, position: int) -> list[Watermark]:
         """That the partition was read to its end, of each topic; position: offset of its next record."""
         return [each.triage.idle(position) for each in self._topics.values()]
+
+    @property
+    def learning(self) -> list[tuple[str, Learning]]:
+        """How much of each topic is still being learnt."""
+        return [(name, each.triage.learning) for name, each in self._topics.items()]
 
     def snapshot(self) -> bytes:
         """All that later results depend on."""

@@ -77,6 +77,13 @@ DEAD_LETTERS = Counter(
     "qualm_dead_letters_total", "Records sent to a dead-letter topic", ["topic", "reason"], registry=REGISTRY
 )
 
+# Sources and kinds of units (of requests, runs, ...) that are judged by too few normal minutes or units to
+# alert by anything but errors, and those that are known well enough, over the partitions of this worker.
+LEARNING = Gauge(
+    "qualm_learning", "Sources or kinds of units still being learnt", ["topic", "of"], registry=REGISTRY
+)
+KNOWN = Gauge("qualm_known", "Sources or kinds of units that are known", ["topic", "of"], registry=REGISTRY)
+
 # 1 while more than half of the latest records of a topic (10,000 at most, 1,000 at least) are dead letters.
 BREAKER = Gauge(
     "qualm_breaker_open", "Whether most records of a topic cannot be used", ["topic"], registry=REGISTRY

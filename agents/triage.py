@@ -15,6 +15,7 @@ from safetensors.numpy import load, save
 
 from agents.records import RecordBatch
 from models.bundle import Bundle
+from models.context.learning import Learning, learning_of
 from models.detector import Triage, TriageResult
 from models.false_alarms import FalseAlarms
 from schemas.dead_letter import DeadLetter
@@ -128,6 +129,11 @@ class PartitionTriage:
         position: the offset that its next record has at least; None: behind what was taken in.
         """
         return self._triage.idle((self._position if position is None else position) - 1)
+
+    @property
+    def learning(self) -> Learning:
+        """How much of the partition is still being learnt."""
+        return learning_of(self._triage.context.state)
 
     def snapshot(self) -> bytes:
         """All that later results depend on."""

@@ -29,6 +29,7 @@ from agents.kafka.faust_app import create_app
 from agents.kafka.lag import LAG_SECONDS, tell_lag
 from agents.kafka.publisher import Outgoing, Publisher, PublishingStoppedError
 from agents.keyed_steps import KeyedSteps
+from agents.learning import tell_learning
 from agents.partitions import PartitionStates
 from agents.records import RecordBatch
 from agents.settings import Settings
@@ -76,7 +77,7 @@ class Worker:
         self.app = create_app(settings)
         self.publisher = Publisher(self.app.producer)
         self.app.on_partitions_assigned.connect(self._assigned, weak=False)  # type: ignore[arg-type]
-        self.app.timer(LAG_SECONDS)(self._tell_lag)
+        self.app.timer(LAG_SECONDS)(self._tell)
         if settings.role != "evaluate":
             if settings.is_keyed:
                 self._add_agent("key", self._key_batch, *settings.topics)
@@ -293,8 +294,10 @@ class Worker:
                 )
                 metrics.REFUSED.labels(refused.topic).inc()
 
-    async def _tell_lag(self) -> None:
+    async def _tell(self) -> None:
+        """Set the gauges that are asked for on a timer."""
         await tell_lag(self.app.consumer)
+        tell_learning(self._partitions, self._keyed.triage)
 
     async def _assigned(self, app: Any, assigned: set[TP], **_: Any) -> None:
         """Drop the state of partitions that another worker has now."""
@@ -306,7 +309,8 @@ class Worker:
         self._idle.keep({tp for tp in assigned if tp.topic in read}, monotonic())
         self._grouping.states.keep(kept)
         metrics.LAG.clear()
-        metrics.BREAKER.clear()
+        for gauge in (metrics.BREAKER, metrics.LEARNING, metrics.KNOWN):
+            gauge.clear()
         self._breaker.forget()
         log.info(
             "Assigned: %s", ", ".join(sorted(f"{tp.topic}[{tp.partition}]" for tp in assigned)) or "nothing"

@@ -181,6 +181,9 @@ class Alert(BaseModel):
     p_limit: Annotated[
         Probability, Field(description="Largest p-value that alerts now, by the false alarms accepted.")
     ] = 1.0
+    threshold: Annotated[
+        Finite, Field(description="Prefilter score from which on rows were salient when the event came.")
+    ] = 0.0
     known: Annotated[
         int,
         Field(

@@ -38,6 +38,8 @@ def test_most_of_a_topic_is_no_log(kafka: Broker, unique: str, start_worker: Sta
     wait_until(lambda: worker.metric("qualm_events_total") == len(good), 60, "the good ones are judged")
     says(worker.log(), "Most of topic … cannot be used: … of the latest … records, such as: …. They go to …")
     assert worker.log().count("cannot be used") == 1
+    sources = {"topic": topic, "of": "sources"}
+    wait_until(lambda: worker.metric("qualm_learning", **sources) > 3, 10, "sources are counted")
     status, text = records_check(settings)
     assert status == "fail"
     assert "become dead letters" in text
