@@ -102,9 +102,10 @@ class Lane:
 
     def _batch(self, due: list[tuple[float, int, Row]], position: int) -> RecordBatch:
         n = len(due)
+        columns: Any = ([row[column] for _, _, row in due] for column in range(len(_COLUMNS)))
         return RecordBatch(
             self._topic, self._number, [position] * n, [None] * n, [nan] * n, [None] * n, [[]] * n,
-            decoded=Decoded(EventBatch.of([row for _, _, row in due])),
+            decoded=Decoded(EventBatch(*columns)),
             origins=[partition for _, partition, _ in due],
         )  # fmt: skip
 

@@ -16,7 +16,7 @@ that topic alone. Waiting for the slowest clock is the low watermark of Akidau e
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
@@ -52,7 +52,9 @@ class Turns(Generic[Row]):
         self._lanes: list[_Lane] = []
         # Lanes that were left behind: what they tell comes out of turn until they have caught up.
         self.behind: set[int] = set()
-        self._held: list[tuple[Place, int, int, Row]] = []  # sorted: place, lane, number, row
+        # By lane, in its order: place, lane, number, row. No lane that has none.
+        self._held: dict[int, list[tuple[Place, int, int, Row]]] = {}
+        self._count = 0
         self._number = 0
         self._now = nan  # the newest record time
         self._first = -inf  # event time of the lane that is first of all
@@ -63,7 +65,7 @@ class Turns(Generic[Row]):
 
     def __len__(self) -> int:
         """How many rows are held."""
-        return len(self._held)
+        return self._count
 
     @property
     def count(self) -> int:
@@ -120,8 +122,8 @@ class Turns(Generic[Row]):
     def rest(self) -> list[tuple[float, int, Row]]:
         """All that is held, in order: the input has ended."""
         self._deadlines = []
-        held, self._held = self._held, []
-        return [(place[0], lane, row) for place, lane, _, row in held]
+        held, self._held, self._count = self._held, {}, 0
+        return _in_order([each for rows in held.values() for each in rows])
 
     def snapshot(self, encode: Callable[[Row], Any]) -> dict[str, Any]:
         """As JSON types; encode makes one of a row."""
@@ -130,7 +132,9 @@ class Turns(Generic[Row]):
             "counting": list(self._heard),
             "behind": sorted(self.behind),
             "held": [
-                [_plain_place(place), lane, number, encode(row)] for place, lane, number, row in self._held
+                [_plain_place(place), lane, number, encode(row)]
+                for rows in self._held.values()
+                for place, lane, number, row in rows
             ],
             "number": self._number,
             "now": _plain(self._now),
@@ -141,10 +145,10 @@ class Turns(Generic[Row]):
         """Go on from a snapshot. Raises KeyError, TypeError or ValueError for anything else."""
         self._lanes = [_Lane(_place(clock), _number(heard, nan)) for clock, heard in content["lanes"]]
         self.behind = set(map(int, content["behind"]))
-        self._held = [
-            (_place(place), int(lane), int(number), decode(row))
-            for place, lane, number, row in content["held"]
-        ]
+        for place, lane, number, row in content["held"]:
+            entry = (_place(place), int(lane), int(number), decode(row))
+            self._held.setdefault(int(lane), []).append(entry)
+        self._count = len(content["held"])
         self._number = int(content["number"])
         self._now = _number(content["now"], nan)
         self._deadlines = [
@@ -166,23 +170,24 @@ class Turns(Generic[Row]):
         return self._now if self.is_ahead(time) else time
 
     def _hold(self, lane: int, told: _Lane, rows: Sequence[tuple[float, Row]], ties: Sequence[float]) -> None:
-        place = told.clock
-        for index, (time, row) in enumerate(rows):
-            at = self._believed(time), ties[index] if ties else 0.0
-            place = max(place, at)  # of one without a time, NaN, that of the one before it
-            entry = (place, lane, self._number, row)
-            self._number += 1
-            if len(rows) == 1:
-                insort(self._held, entry, key=_key)
-            else:
-                self._held.append(entry)
-        if len(rows) > 1:
-            self._held.sort(key=_key)
-        if rows:
-            told.clock = place
-            if not isnan(self._now):
-                age = max(0.0, self._now - place[0])
-                heappush(self._deadlines, (self._now + self._wait + age, place, lane))
+        if not rows:
+            return
+        place, latest = told.clock, inf if isnan(self._now) else self._now + self._wait
+        held = self._held.setdefault(lane, [])
+        for number, (time, row) in enumerate(rows, self._number):
+            at = (
+                time if time <= latest else self._believed(time),
+                ties[number - self._number] if ties else 0.0,
+            )
+            if at > place:  # not one without a time, NaN: it has the place of the one before it
+                place = at
+            held.append((place, lane, number, row))
+        self._number += len(rows)
+        self._count += len(rows)
+        told.clock = place
+        if not isnan(self._now):
+            age = max(0.0, self._now - place[0])
+            heappush(self._deadlines, (self._now + self._wait + age, place, lane))
 
     def _take_part(self, lane: int, told: _Lane, idle: bool) -> None:
         """Whether a lane that has spoken is waited for from now on."""
@@ -217,28 +222,40 @@ class Turns(Generic[Row]):
                 heappop(self._deadlines)
             else:
                 self._leave(front[1])
-        while len(self._held) - self._ready() > self._most:
+        while self._count > self._most and self._count - sum(map(self._ready, self._held)) > self._most:
             self._leave(self._front()[1])
 
     def _leave(self, lane: int) -> None:
         del self._heard[lane]
         self.behind.add(lane)
 
-    def _ready(self) -> int:
-        """How many of the rows held have their turn."""
-        clock, lane = self._front()
-        return bisect_right(self._held, (clock, lane, inf), key=_key)
+    def _ready(self, lane: int) -> int:
+        """How many of the rows of a lane have their turn."""
+        clock, slowest = self._front()
+        return bisect_right(self._held[lane], (clock, slowest, inf), key=_key)
 
     def _due(self) -> list[tuple[float, int, Row]]:
-        count = self._ready()
-        due, self._held = self._held[:count], self._held[count:]
+        due: list[tuple[Place, int, int, Row]] = []
+        for lane in list(self._held):
+            if count := self._ready(lane):
+                due += self._held[lane][:count]
+                del self._held[lane][:count]
+                if not self._held[lane]:
+                    del self._held[lane]
+        self._count -= len(due)
         if not self._held:
             self._deadlines = []
         elif len(self._deadlines) > 2 * self._most:
             front = self._front()
             self._deadlines = [each for each in self._deadlines if each[1:] > front]
             heapify(self._deadlines)
-        return [(place[0], each, row) for place, each, _, row in due]
+        return _in_order(due)
+
+
+def _in_order(rows: list[tuple[Place, int, int, Any]]) -> list[tuple[float, int, Any]]:
+    """Of several lanes, each in order."""
+    rows.sort(key=_key)
+    return [(place[0], lane, row) for place, lane, _, row in rows]
 
 
 def _plain(value: float) -> float | None:

@@ -33,8 +33,8 @@ from schemas.alert import Alert
 __all__ = ["run_demo"]
 
 LOGS, GROUP = "demo-logs", "qualm-demo"
-SALIENT, SUSPICIOUS, ALERTS = "qualm.salient", "qualm.suspicious", "qualm.alerts"
-EVENT_SECONDS = 2400.0  # of event time, all of it in one partition: a source is judged in each apart
+KEYED, SALIENT, SUSPICIOUS, ALERTS = "qualm.keyed", "qualm.salient", "qualm.suspicious", "qualm.alerts"
+EVENT_SECONDS = 2400.0  # of event time
 WALL_SECONDS = 35.0  # in which they are written, when the worker keeps up
 READY_SECONDS = 90.0
 DRAIN_SECONDS = 60.0
@@ -90,7 +90,7 @@ def _run(console: Console, seed: int, rate: float, duration: float, bundle: str 
     begin = time.monotonic()
     planned = truths(demo_incidents(duration), DEMO_START)
     with tempfile.TemporaryDirectory(prefix="qualm-demo-") as folder, EmbeddedBroker() as broker:
-        for topic in (LOGS, SALIENT, SUSPICIOUS, ALERTS):
+        for topic in (LOGS, KEYED, SALIENT, SUSPICIOUS, ALERTS):
             broker.create_topic(topic)
         console.print(f"Broker on {broker.address}; starting a worker ...")
         with WorkerProcess(Path(folder), _settings(broker.address, bundle)) as worker:
@@ -110,8 +110,8 @@ def _run(console: Console, seed: int, rate: float, duration: float, bundle: str 
 def _settings(address: str, bundle: str | None) -> dict[str, str]:
     settings = {"BROKER": address, "TOPICS": LOGS, "GROUP": GROUP, "ROLE": "all", "START": "earliest"}
     settings |= {"SALIENT_TOPIC": SALIENT, "SUSPICIOUS_TOPIC": SUSPICIOUS, "ALERTS_TOPIC": ALERTS}
-    # One a day for the partition that is written to: each of the topic's has its part of what is asked.
-    settings["FALSE_ALARMS"] = f"{PARTITIONS}/day"
+    # Each of the four partitions has a part of every service: keyed anew, they are judged as one.
+    settings |= {"KEY_BY": "entity", "KEYED_TOPIC": KEYED}
     if bundle is not None:
         settings["BUNDLE"] = str(Path(bundle).resolve())
     return {f"QUALM_{name}": value for name, value in settings.items()}
@@ -155,9 +155,7 @@ class _Feed(threading.Thread):
 
     def run(self) -> None:
         try:
-            self.sent = produce(
-                self._events, self._address, LOGS, self._speed, before_send=self._pace, partition=0
-            )
+            self.sent = produce(self._events, self._address, LOGS, self._speed, before_send=self._pace)
         except _StoppedError:
             pass
         except Exception as error:  # shown by the main thread, which also stops the worker
@@ -177,9 +175,16 @@ class _Feed(threading.Thread):
         metrics = self._worker.metrics()
         if metrics is None:
             return True  # busy or gone; the main thread looks after the latter
-        done = metrics.total("qualm_events_total") + metrics.total("qualm_dead_letters_total")
+        done = _done(metrics)
         waiting = metrics.total("qualm_salient_total") - metrics.total("qualm_circuits_total")
         return sent - done > LOG_BACKLOG or waiting > SALIENT_BACKLOG
+
+
+def _done(metrics: Metrics | None) -> float:
+    """How many events the worker has taken in."""
+    if metrics is None:
+        return -1.0
+    return metrics.total("qualm_events_total") + metrics.total("qualm_dead_letters_total")
 
 
 def _watch(
@@ -207,7 +212,7 @@ def _watch(
                 _advance(bar, task, feed)
             if feed.error is not None:
                 raise feed.error
-            _show(console, alerts, reader.drain(worker))
+            _show(console, alerts, reader.drain(worker, feed.sent))
     finally:
         feed.stop.set()
         feed.join()
@@ -245,15 +250,18 @@ class _AlertReader:
         values = [message.value() for message in messages if message.error() is None]
         return [Alert.decode(value) for value in values if value is not None]
 
-    def drain(self, worker: WorkerProcess) -> Iterator[Alert]:
-        """Yield alerts until logs, salient and suspicious events and alerts are all processed.
+    def drain(self, worker: WorkerProcess, sent: int) -> Iterator[Alert]:
+        """Yield alerts until all logs sent, salient and suspicious events and alerts are processed.
 
         Raises:
             WorkerError: the worker ended, or is not done after a minute.
         """
         deadline = time.monotonic() + DRAIN_SECONDS
+        while _done(worker.metrics()) < sent and time.monotonic() < deadline:  # the last wait for each other
+            yield from self.read(0.2)
+            worker.check()
         # In this order: a commit on one topic means that what follows from it is already on the next.
-        for topic in (LOGS, SALIENT, SUSPICIOUS):
+        for topic in (LOGS, KEYED, SALIENT, SUSPICIOUS):
             while self._uncommitted(topic):
                 yield from self.read(0.2)
                 worker.check()
