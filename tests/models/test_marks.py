@@ -59,9 +59,8 @@ def test_the_only_one_tells_nothing_while_no_incident_can_be_open(events: EventB
 
 def test_where_it_stands_can_be_told_apart_from_where_its_events_come_from(events: EventBatch) -> None:
     positions = [5000 + n for n in range(len(events))]
-    messages = (
-        Triage(Bundle.default(), "t", 0, 2).process(events, Places(positions, [0] * len(events))).messages
-    )
+    places = Places(positions, [3] * len(events))
+    messages = Triage(Bundle.default(), "t", 0, 2).process(events, places).messages
     salient = [each for each in messages if isinstance(each, SalientEvent)]
     assert salient
     assert all((each.lane, each.partition) == (0, 3) for each in salient)
