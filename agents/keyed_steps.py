@@ -27,7 +27,7 @@ class KeyedSteps:
 
     Args:
         settings: of the worker; key_by names an entity or a source.
-        partitions: how many a topic has, as the broker told.
+        partitions: how many a topic has, as the broker told; None where it did not yet.
         decoder: of a partition of an input topic.
         triage: of an input topic in one of so many partitions of the keyed topic.
     """
@@ -35,7 +35,7 @@ class KeyedSteps:
     def __init__(
         self,
         settings: Settings,
-        partitions: Callable[[str], int],
+        partitions: Callable[[str], int | None],
         decoder: Callable[[str, int], TopicDecoder],
         triage: Callable[[str, int, int], PartitionTriage],
     ) -> None:
@@ -48,8 +48,9 @@ class KeyedSteps:
 
     @property
     def lanes(self) -> int:
-        """Partitions of the keyed topic that are used: no more than it has."""
-        return min(self._settings.keyed_partitions, self._partitions(self._settings.keyed_topic))
+        """Partitions of the keyed topic that are used: no more than it has, where that is known."""
+        asked = self._settings.keyed_partitions
+        return min(asked, self._partitions(self._settings.keyed_topic) or asked)
 
     def key(self, batch: RecordBatch) -> tuple[list[Outgoing], list[DeadLetter]]:
         """Records for the keyed topic, and dead letters, of the next records of an input partition."""
@@ -71,7 +72,7 @@ class KeyedSteps:
 
     def _keying(self, topic: str, partition: int) -> PartitionKeying:
         by: KeyBy = "source" if self._settings.key_by == "source" else "entity"
-        count = self._partitions(topic)
+        count = self._partitions(topic) or 1
         return PartitionKeying(self._decoder(topic, partition), topic, partition, count, by, self.lanes)
 
     def _triage(self, topic: str, partition: int) -> KeyedTriage:

@@ -27,7 +27,7 @@ from typing import Any, Final, Generic, TypeVar
 __all__ = ["MOST_HELD", "WAIT", "Turns"]
 
 WAIT: Final = 60.0  # s of record timestamps
-MOST_HELD: Final = 10_000  # rows
+MOST_HELD: Final = 50_000  # rows
 
 Row = TypeVar("Row")
 Place = tuple[float, float]  # event time (s), and what orders rows of one time

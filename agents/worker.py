@@ -59,7 +59,7 @@ class Worker:
         self._settings = settings
         self._bundle = bundle
         self._partitions = PartitionStates(self._triage)
-        self._keyed = KeyedSteps(settings, self._count, self._decoder, self._triage)
+        self._keyed = KeyedSteps(settings, self._known, self._decoder, self._triage)
         self._grouping = Grouping(settings.evaluate_options())
         self._idle: IdlePartitions[TP] = IdlePartitions()
         self._torn: dict[str, Torn] = {}
@@ -264,8 +264,11 @@ class Worker:
             )  # fmt: skip
 
     def _count(self, topic: str) -> int:
-        """How many partitions a topic has, as the broker told."""
-        return self.app.consumer.topic_partitions(topic) or 1
+        """How many partitions a topic has, as the broker told; 1 until it did."""
+        return self._known(topic) or 1
+
+    def _known(self, topic: str) -> int | None:
+        return self.app.consumer.topic_partitions(topic)
 
     def _alert(self, alert: Alert) -> Outgoing:
         return Outgoing(
