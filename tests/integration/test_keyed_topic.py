@@ -50,8 +50,8 @@ def test_eight_partitions_without_keys_give_the_alerts_of_one(
     worker = start_worker(
         broker=kafka.address, topics=spread, group=unique, device="compiled",
         key_by="entity", keyed_partitions=keyed, keyed_topic=f"{unique}.keyed",
-        salient_topic=f"{unique}.salient", suspicious_topic=f"{unique}.suspicious", alerts_topic=alerts, fetch_records=100,
-        false_alarms=OPTIONS.false_alarms, resolve_after_seconds=OPTIONS.resolve_after,
+        salient_topic=f"{unique}.salient", suspicious_topic=f"{unique}.suspicious", alerts_topic=alerts,
+        fetch_records=100, false_alarms=OPTIONS.false_alarms, resolve_after_seconds=OPTIONS.resolve_after,
     )  # fmt: skip
     wait_until(lambda: worker.metric("qualm_events_total") == len(lines), 120, "every event is seen")
     again = replayed(kafka, spread, keyed=keyed)
