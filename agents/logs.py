@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 # A message that repeats is shown once in this many seconds, with the number left out since.
 REPEAT_SECONDS = 30.0
 # Libraries that log several lines a second while the broker is away.
-NOISY = ("aiokafka", "faust", "mode", "agents.kafka.transport")  # the last logs as a part of Faust
+NOISY = ("aiokafka", "faust", "mode", "agents.kafka.transport", "agents.kafka.faust_app")  # as parts of Faust
 # What these say of the broker's errors is said in a line; where in them an error came up helps nobody.
 LIBRARIES = (*NOISY, "asyncio")
 EXPECTED = (KafkaError, asyncio.CancelledError)

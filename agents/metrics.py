@@ -114,6 +114,42 @@ LAG = Gauge(
     "qualm_lag_records", "Records that are not published yet", ["topic", "partition"], registry=REGISTRY
 )
 
+# Snapshots of states: how long one took, from its beginning until it is kept; compressed bytes written; up to
+# which offset of the partition the last one reaches, and when it was made (Unix seconds).
+SNAPSHOT_SECONDS = Histogram(
+    "qualm_snapshot_seconds",
+    "Seconds until a snapshot of a state is kept",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+    registry=REGISTRY,
+)
+SNAPSHOT_BYTES = Counter("qualm_snapshot_bytes_total", "Bytes of snapshots written", registry=REGISTRY)
+SNAPSHOT_POSITION = Gauge(
+    "qualm_snapshot_position",
+    "Offset up to which the last snapshot reaches",
+    ["topic", "partition"],
+    registry=REGISTRY,
+)
+SNAPSHOT_TIME = Gauge(
+    "qualm_snapshot_time_seconds",
+    "Time of the last snapshot, Unix seconds",
+    ["topic", "partition"],
+    registry=REGISTRY,
+)
+# Snapshots that could not be written or read, those that were taken up, and those that were refused: damaged,
+# or made with another bundle or version.
+SNAPSHOT_FAILURES = Counter(
+    "qualm_snapshot_failures_total", "Snapshots not written or read", registry=REGISTRY
+)
+RESTORES = Counter("qualm_restores_total", "States taken up from a snapshot", ["topic"], registry=REGISTRY)
+SNAPSHOTS_REFUSED = Counter(
+    "qualm_snapshots_refused_total", "Snapshots not taken up", ["topic"], registry=REGISTRY
+)
+
+# Offsets that were removed from a topic, by its retention, before they were read.
+LOST_RECORDS = Counter(
+    "qualm_lost_records_total", "Records removed before they were read", ["topic"], registry=REGISTRY
+)
+
 # Always 1; the labels say which version, bundle and roles this worker runs, to join with in a dashboard.
 BUILD = Gauge("qualm_build_info", "What this worker runs", ["version", "bundle", "role"], registry=REGISTRY)
 

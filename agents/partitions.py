@@ -1,11 +1,11 @@
-"""What is kept for each partition that is read: made at its first record, dropped with the partition."""
+"""What is kept for each partition that is read, and where the partition is read on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Generic, Protocol, TypeVar
 
-__all__ = ["PartitionState", "PartitionStates", "TopicPartition"]
+__all__ = ["PartitionState", "PartitionStates", "Positions", "TopicPartition"]
 
 TopicPartition = tuple[str, int]
 
@@ -47,9 +47,9 @@ class PartitionStates(Generic[State]):
             self._states[name] = self._make(topic, partition)
         return self._states[name]
 
-    def keep(self, assigned: Collection[TopicPartition]) -> None:
-        """Drop the states of all partitions but these."""
-        self._states = {name: state for name, state in self._states.items() if name in assigned}
+    def drop(self, topic: str, partition: int) -> None:
+        """Drop the state of a partition, if there is one."""
+        self._states.pop((topic, partition), None)
 
     def snapshot(self) -> dict[TopicPartition, bytes]:
         """A snapshot of every state."""
@@ -64,3 +64,24 @@ class PartitionStates(Generic[State]):
         state = self._make(topic, partition)
         state.resume(data)
         self._states[topic, partition] = state
+
+
+class Positions:
+    """Where the partitions of a worker are read on; this is how it is where no state is kept."""
+
+    async def take_up(self, assigned: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Make the states of partitions that are new here; returns where to read those on that have one."""
+        return {}
+
+    def known(self, assigned: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Where to read on, of those whose state is here."""
+        return {}
+
+    async def begin(self, starts: Mapping[TopicPartition, int]) -> None:
+        """Partitions without a state are read from these offsets on."""
+
+    def misplaced(self, partition: TopicPartition, position: int, end: int) -> None:
+        """A partition ends before the position of its state: it is another one by now."""
+
+    def lost(self, partition: TopicPartition, position: int, first: int) -> None:
+        """The records from a position up to the first one there is were removed before they were read."""

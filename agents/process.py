@@ -22,10 +22,13 @@ __all__ = ["run_worker"]
 
 log = logging.getLogger("qualm.worker")
 
-# Seconds that a stopping worker gives its last batches before it gives up on the broker, and before it gives
-# up waiting for its own parts. What is not published by then is read again by the next worker.
-PUBLISH_GRACE_SECONDS = 5.0
-STOP_SECONDS = 12.0
+# Seconds that a stopping worker gives its last batches before it gives up on the broker, that it gives to
+# saving its states, and after which it leaves whichever of its parts did not stop. What is not published by
+# then is read again by the next worker. Together less than the 10 s after which container engines kill.
+PUBLISH_GRACE_SECONDS = 2.0
+SAVE_SECONDS = 2.5
+STOP_SECONDS = 7.5
+LEAVE_SECONDS = 8.0
 
 
 def run_worker(settings: Settings) -> int:
@@ -66,6 +69,7 @@ async def _run(settings: Settings, bundle: Bundle) -> int:
     log.info(
         "Worker (%s) reads from %s as group %s.", settings.role, ",".join(settings.broker), settings.group
     )
+    looking = asyncio.create_task(worker.keeper.run())
     told = asyncio.create_task(stopping.wait())
     crashed = asyncio.create_task(worker.app._crashed.wait())
     await asyncio.wait({told, crashed}, return_when=asyncio.FIRST_COMPLETED)
@@ -74,8 +78,8 @@ async def _run(settings: Settings, bundle: Bundle) -> int:
     else:
         log.error("%s What was not published is read again.", _failure(worker.app.crash_reason))
     _leave_at_last(0 if told.done() else 1)
-    loop.call_later(PUBLISH_GRACE_SECONDS, worker.publisher.stop)
-    stop = asyncio.create_task(worker.app.stop())
+    looking.cancel()
+    stop = asyncio.create_task(_stop(worker))
     await asyncio.wait({stop}, timeout=STOP_SECONDS)
     code = 0 if told.done() else 1
     if not stop.done():
@@ -85,6 +89,13 @@ async def _run(settings: Settings, bundle: Bundle) -> int:
         _leave(code)
     stop.result()
     return code
+
+
+async def _stop(worker: Worker) -> None:
+    """Finish what is under way, save the states, and only then let go of the partitions."""
+    await worker.finish(PUBLISH_GRACE_SECONDS, SAVE_SECONDS)
+    await worker.keeper.close()
+    await worker.app.stop()
 
 
 def _failure(reason: BaseException | None) -> str:
@@ -97,7 +108,7 @@ def _failure(reason: BaseException | None) -> str:
 
 def _leave_at_last(code: int) -> None:
     """Leave even where the event loop itself hangs, or a thread outlives it: Faust can wait in both."""
-    timer = threading.Timer(STOP_SECONDS + PUBLISH_GRACE_SECONDS, _leave, [code])
+    timer = threading.Timer(LEAVE_SECONDS, _leave, [code])
     timer.daemon = True
     timer.start()
 

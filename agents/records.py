@@ -32,6 +32,9 @@ class RecordBatch:
     # Set by the transport, to learn that the batch is published; None for batches that are not committed
     # anywhere.
     confirm: Callable[[], None] | None = field(default=None, repr=False)
+    # Set by the transport: whether reading has returned to an earlier record since the batch was read. What
+    # is in it will come again then, behind records that are missing now.
+    outdated: Callable[[], bool] | None = field(default=None, repr=False)
     # What came of the records where they were decoded before: of each either an event or, behind all events,
     # a failure.
     decoded: Decoded | None = None
@@ -50,6 +53,11 @@ class RecordBatch:
         """
         if self.confirm is not None:
             self.confirm()
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the batch is not to be taken in: its records will come again, after others."""
+        return self.outdated is not None and self.outdated()
 
     def __len__(self) -> int:
         return len(self.offsets)

@@ -152,6 +152,21 @@ class Settings(BaseSettings):
         default="qualm.suspicious", description="Topic between evaluate and incidents; qualm creates it."
     )
     alerts_topic: str = Field(default="qualm.alerts", description="Topic for alerts; qualm creates it.")
+    state: str = Field(
+        default="topic",
+        min_length=1,
+        max_length=4096,
+        description="Where state is kept over restarts: `topic`, a folder that all workers share, or `none`.",
+    )
+    state_topic: str = Field(
+        default="qualm.state", description="Compacted topic for state; qualm creates it."
+    )
+    snapshot_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        le=86_400,
+        description="State of a partition is saved this often, if that takes no more than 4% of the time.",
+    )
     dead_letter_suffix: str = Field(
         default=".dlq",
         pattern=r"^[a-zA-Z0-9._-]{1,32}$",
@@ -269,7 +284,9 @@ class Settings(BaseSettings):
     def _check_false_alarms(cls, value: str | None) -> str | None:
         return None if value is None else str(FalseAlarms.parse(value))
 
-    @field_validator("topics", "keyed_topic", "salient_topic", "suspicious_topic", "alerts_topic")
+    @field_validator(
+        "topics", "keyed_topic", "salient_topic", "suspicious_topic", "alerts_topic", "state_topic"
+    )
     @classmethod
     def _check_topics(cls, value: tuple[str, ...] | str) -> tuple[str, ...] | str:
         names = (value,) if isinstance(value, str) else value
@@ -282,11 +299,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_together(self) -> Settings:
-        own = {self.keyed_topic, self.salient_topic, self.suspicious_topic, self.alerts_topic}
-        if len(own) < 4 or own & set(self.topics):
+        own = {
+            self.keyed_topic, self.salient_topic, self.suspicious_topic, self.alerts_topic, self.state_topic,
+        }  # fmt: skip
+        if len(own) < 5 or own & set(self.topics):
             raise ValueError(
-                "topics, keyed_topic, salient_topic, suspicious_topic and alerts_topic must all be different "
-                "topics"
+                "topics, keyed_topic, salient_topic, suspicious_topic, alerts_topic and state_topic must all "
+                "be different topics"
             )
         if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):
             raise ValueError(

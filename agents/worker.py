@@ -7,13 +7,16 @@ With ``key_by``, one more in front (see ``agents.keyed_steps``): input topics â”
 
 Each agent takes a record batch, computes, publishes, waits until the broker has everything, and only then
 calls the batch published, which lets the transport commit it (see ``agents.kafka.transport``). State belongs
-to a partition and is dropped when the partition moves away.
+to a partition: it is saved now and then, and taken up by the worker that has the partition next
+(``agents.state.keeper``).
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterable, Awaitable, Callable
+from contextlib import suppress
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -35,6 +38,7 @@ from agents.records import RecordBatch
 from agents.settings import Settings
 from agents.torn import ENOUGH, Torn, finding
 from agents.triage import PartitionTriage, TriageOutput, dead_letter
+from agents.worker_state import keeper_of
 from models.bundle import Bundle
 from models.false_alarms import FalseAlarms
 from schemas.alert import Alert, cloudevents_headers
@@ -48,6 +52,11 @@ from schemas.watermark import SalientMessage, decode_salient
 __all__ = ["Worker"]
 
 log = logging.getLogger("qualm.worker")
+
+# Seconds that saving the states may hold up a rebalance; the broker waits for a worker for 15.
+REVOKED_SECONDS = 5.0
+# Seconds after which an attempt to send that began within the grace has ended, or is given up.
+LAST_ATTEMPT_SECONDS = 0.5
 
 Message = TypeVar("Message")
 
@@ -74,8 +83,15 @@ class Worker:
             )
             self._evaluation.on_audit = _count_audit
             log.info("Circuits run on %s: %s", self._evaluation.device, self._evaluation.reason)
+        self.keeper = keeper_of(settings, bundle, self._partitions, self._keyed, self._grouping)
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
+        self._at_work = 0
+        self._finishing = False
         self.app = create_app(settings)
+        self.app.reads_on = self.keeper
         self.publisher = Publisher(self.app.producer)
+        self.app.on_partitions_revoked.connect(self._revoked, weak=False)  # type: ignore[arg-type]
         self.app.on_partitions_assigned.connect(self._assigned, weak=False)  # type: ignore[arg-type]
         self.app.timer(LAG_SECONDS)(self._tell)
         if settings.role != "evaluate":
@@ -98,8 +114,34 @@ class Worker:
 
         self.app.agent(channel, name=f"qualm.{name}")(agent)
 
+    async def finish(self, grace: float, seconds: float) -> None:
+        """Take in nothing more, wait for what is under way, and save the states.
+
+        Args:
+            grace: seconds that the broker is given to take what came of the last batches.
+            seconds: for saving the states.
+        """
+        self._finishing = True
+        asyncio.get_running_loop().call_later(grace, self.publisher.stop)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._at_rest.wait(), grace + LAST_ATTEMPT_SECONDS)
+        await self.keeper.save_all(seconds)
+
     async def _guarded(self, step: Callable[[RecordBatch], Awaitable[None]], batch: RecordBatch) -> None:
         """Run one step; whatever it raises, its records stay uncommitted and are read again."""
+        if self._finishing or batch.is_outdated:
+            return
+        self._at_work += 1
+        self._at_rest.clear()
+        try:
+            self.keeper.taking(batch.topic, batch.partition)
+            await self._taken(step, batch)
+        finally:
+            self._at_work -= 1
+            if not self._at_work:
+                self._at_rest.set()
+
+    async def _taken(self, step: Callable[[RecordBatch], Awaitable[None]], batch: RecordBatch) -> None:
         try:
             await step(batch)
         except PublishingStoppedError as error:
@@ -109,6 +151,8 @@ class Worker:
             await self.app.crash(error)
         else:
             batch.published()
+            if not batch.is_outdated:
+                self.keeper.published(batch.topic, batch.partition, batch.offsets[-1] + 1)
 
     async def _triage_batch(self, batch: RecordBatch) -> None:
         tp = TP(batch.topic, batch.partition)
@@ -151,6 +195,8 @@ class Worker:
 
     async def _tell_idle(self) -> None:
         """Say which partitions were read to their end, of topics that have several: none waits for them."""
+        if self.keeper.takes_up:
+            return
         consumer = self.app.consumer
         for tp, known in self._idle.quiet(monotonic()):
             try:
@@ -187,6 +233,7 @@ class Worker:
             )
 
     async def _group_batch(self, batch: RecordBatch) -> None:
+        batch = batch.after(self.keeper.position(batch.topic, batch.partition))
         decoded = await self._decoded(batch, decode_suspicious)
         messages, stamps = [message for message, _ in decoded], [stamp for _, stamp in decoded]
         with metrics.BATCH_SECONDS.labels("incidents").time():
@@ -302,15 +349,15 @@ class Worker:
         await tell_lag(self.app.consumer)
         tell_learning(self._partitions, self._keyed.triage)
 
+    async def _revoked(self, app: Any, revoked: set[TP], **_: Any) -> None:
+        """Save the states of partitions that another worker may have next."""
+        await self.keeper.save(revoked, REVOKED_SECONDS)
+
     async def _assigned(self, app: Any, assigned: set[TP], **_: Any) -> None:
         """Drop the state of partitions that another worker has now."""
-        kept = {(tp.topic, tp.partition) for tp in assigned}
-        self._partitions.keep(kept)
-        self._keyed.keying.keep(kept)
-        self._keyed.triage.keep(kept)
+        self.keeper.keep(assigned)
         read = {*self._settings.topics, self._settings.keyed_topic}
         self._idle.keep({tp for tp in assigned if tp.topic in read}, monotonic())
-        self._grouping.states.keep(kept)
         metrics.LAG.clear()
         for gauge in (metrics.BREAKER, metrics.LEARNING, metrics.KNOWN):
             gauge.clear()

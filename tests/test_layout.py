@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 ORDER = ("schemas", "models", "agents", "benchmarks")  # each may import those before it, and itself
 SUBROOMS = (
     "schemas.formats", "models.context", "models.circuits", "models.heads", "models.int8", "models.training",
-    "agents.kafka", "agents.inputs", "agents.cli", "agents.demo",
+    "agents.kafka", "agents.inputs", "agents.state", "agents.cli", "agents.demo",
 )  # fmt: skip
 KAFKA = {"aiokafka", "confluent_kafka", "faust", "kafka", "mode", "socket"}
 PICKLE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}

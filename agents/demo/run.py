@@ -109,6 +109,7 @@ def _run(console: Console, seed: int, rate: float, duration: float, bundle: str 
 
 def _settings(address: str, bundle: str | None) -> dict[str, str]:
     settings = {"BROKER": address, "TOPICS": LOGS, "GROUP": GROUP, "ROLE": "all", "START": "earliest"}
+    settings["STATE"] = "none"  # the embedded broker drops old records
     settings |= {"SALIENT_TOPIC": SALIENT, "SUSPICIOUS_TOPIC": SUSPICIOUS, "ALERTS_TOPIC": ALERTS}
     # Each of the four partitions has a part of every service: keyed anew, they are judged as one.
     settings |= {"KEY_BY": "entity", "KEYED_TOPIC": KEYED}

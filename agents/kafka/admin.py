@@ -24,6 +24,14 @@ LAST_WAIT_SECONDS = 30.0
 REQUEST_SECONDS = 10.0
 # Room for a whole record of the largest accepted size and its headers in a dead-letter topic.
 DEAD_LETTER_EXTRA_BYTES = 1024 * 1024
+# Of the topic for state. Only closed segments are compacted, so that small ones keep short what is read when
+# a partition is taken over.
+STATE_CONFIG = (
+    ("cleanup.policy", "compact"),
+    ("segment.bytes", str(32 * 1024 * 1024)),
+    ("min.cleanable.dirty.ratio", "0.2"),
+    ("delete.retention.ms", str(3600 * 1000)),
+)
 
 
 class BrokerError(Exception):
@@ -50,6 +58,8 @@ def own_topics(settings: Settings) -> list[Topic]:
     dead = (("max.message.bytes", str(largest)),)
     between = {"all": ("read", "write"), "triage": ("write",), "evaluate": ("read",)}[settings.role]
     topics = [Topic(settings.salient_topic, rights=between)]
+    if settings.state == "topic":
+        topics.append(Topic(settings.state_topic, STATE_CONFIG, rights=("read", "write")))
     if settings.role != "evaluate":
         topics += [Topic(settings.dead_letter_topic(name), dead) for name in settings.topics]
     if settings.role != "evaluate" and settings.is_keyed:

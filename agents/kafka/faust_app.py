@@ -9,9 +9,10 @@ import faust
 from faust.types.auth import AuthProtocol
 from yarl import URL
 
+from agents.partitions import Positions
 from agents.settings import Settings
 
-__all__ = ["create_app"]
+__all__ = ["App", "create_app"]
 
 # Batches that wait in the queue of an agent. More only costs memory: each holds up to `fetch_records`
 # records.
@@ -20,13 +21,19 @@ QUEUED_BATCHES = 2
 PRODUCER_EXTRA_BYTES = 1024 * 1024
 
 
-def create_app(settings: Settings) -> faust.App:
+class App(faust.App):
+    """The Faust app, and where its transport reads on."""
+
+    reads_on: Positions = Positions()
+
+
+def create_app(settings: Settings) -> App:
     """The Faust app: no web server, no tables, no topics of its own.
 
     Raises:
         SettingsError: a TLS certificate or key cannot be read.
     """
-    return faust.App(
+    return App(
         settings.group,
         broker=[URL(f"qualm+kafka://{address}") for address in settings.broker],
         broker_credentials=_credentials(settings, settings.ssl_context()),

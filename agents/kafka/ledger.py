@@ -18,7 +18,7 @@ class Ledger(Generic[Partition]):
     """Keeps, per partition, what was handed out to be processed and how far it is confirmed.
 
     Batches are handed out in the order in which they were read, and each is confirmed by whoever published
-    what came of it, or never. An epoch lasts from one return to the committed offsets to the next. What this
+    what came of it, or never. An epoch lasts from one return to earlier records to the next. What this
     prevents:
 
     - A batch that failed is not lost: one counts as confirmed only if the batch before it, of the same
@@ -52,6 +52,11 @@ class Ledger(Generic[Partition]):
         self._first.setdefault(partition, last_offset if first_offset is None else first_offset)
         return partial(self._confirm, partition, self._epoch, previous, last_offset)
 
+    def outdated(self) -> Callable[[], bool]:
+        """What tells later whether reading has returned since now."""
+        epoch = self._epoch
+        return lambda: epoch != self._epoch
+
     def _confirm(self, partition: Partition, epoch: int, previous: int | None, last_offset: int) -> None:
         if epoch == self._epoch and self._confirmed.get(partition) == previous:
             self._confirmed[partition] = last_offset
@@ -78,7 +83,7 @@ class Ledger(Generic[Partition]):
         return self._first[partition] if confirmed is None else confirmed + 1
 
     def start_afresh(self) -> None:
-        """Begin a new epoch: reading returns to the committed offsets, and what was handed out is stale."""
+        """Begin a new epoch: reading returns to earlier records, and what was handed out is outdated."""
         self._epoch += 1
         self._handed_out.clear()
         self._confirmed.clear()

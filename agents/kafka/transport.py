@@ -18,6 +18,11 @@ What the subclass changes in Faust 0.15, and which failure each change prevents:
   offset of the last confirmed batch plus one, whatever gaps compaction and transactions left.
 - ``on_buffer_full``: Faust stops fetching a partition whose queue is full and sleeps a second when that are
   all of them. The bounded queue already holds the fetcher back.
+- After a rebalance reading returns to where the worker's states are (``Positions``), which may be before or
+  behind the committed offset; where there is no state, to the committed offset. What was read before a return
+  is outdated, and not taken in behind it.
+- ``_read_offset``: Faust drops messages before the last one that it handed out, and may note that one after a
+  return.
 - the consumer creates no topic by asking for it (see ``agents.kafka.admin``).
 - the consumer reads committed records only, and waits 50 ms instead of 1500 ms for new ones: aiokafka sends
   one fetch per broker at a time, so an idle partition's wait delays the busy ones.
@@ -25,7 +30,8 @@ What the subclass changes in Faust 0.15, and which failure each change prevents:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
 from math import nan
 from typing import Any, cast
 
@@ -36,7 +42,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from agents.kafka.admin import creating_nothing
+from agents.kafka.faust_app import App
 from agents.kafka.ledger import Ledger
+from agents.partitions import Positions, TopicPartition
 from agents.records import RecordBatch
 
 __all__ = ["BatchTransport"]
@@ -112,12 +120,28 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         }
 
 
+class _NothingRead(dict[TP, Any]):
+    """Stands for Faust's notes of what it has handed out."""
+
+    def __getitem__(self, tp: TP) -> None:
+        """Nothing yet."""
+
+    def __setitem__(self, tp: TP, offset: Any) -> None:
+        """It does not matter."""
+
+
 class BatchConsumer(driver.Consumer):
     """Faust's consumer with record batches as messages, and a ledger that says what to commit."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._ledger: Ledger[TP] = Ledger()
+        self._returning = asyncio.Lock()
         super().__init__(*args, **kwargs)
+        self._read_offset = _NothingRead()
+
+    @property
+    def _reads_on(self) -> Positions:
+        return cast(App, self.app).reads_on
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -131,11 +155,12 @@ class BatchConsumer(driver.Consumer):
         if records is None or self.should_stop:
             return
         if not self.flow_active:
-            # A rebalance began while the fetch was on its way: forget it and start from what is committed.
+            # A rebalance began while the fetch was on its way: forget it and start from before it.
             try:
-                await self.perform_seek()
+                async with self._returning:
+                    await self._return_to(self._reads_on.known(self.assignment()))
             except Exception as error:
-                self.log.warning("Cannot return to the committed offsets yet: %r", error)
+                self.log.warning("Cannot return to what was not processed yet: %r", error)
             return
         generation = self.app.consumer_generation_id
         # All are handed out before the first waits for room: the ledger knows all below the position.
@@ -153,6 +178,7 @@ class BatchConsumer(driver.Consumer):
         last = records[-1]
         batch = to_batch(tp, records)
         batch.confirm = self._ledger.hand_out(tp, last.offset, records[0].offset)
+        batch.outdated = self._ledger.outdated()
         return ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -192,19 +218,51 @@ class BatchConsumer(driver.Consumer):
         """The bounded queue of the agent holds the fetcher back."""
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Commit what is done before Faust forgets it: the next owner has less to read twice."""
+        """Commit what is done before Faust forgets it."""
         await self.commit()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Start afresh from the committed offsets."""
+        """What was handed out before is outdated."""
         self._ledger.start_afresh()
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def perform_seek(self) -> None:
-        """Return to the committed offsets."""
+        """Return to the positions of the worker's states, made now where it has none.
+
+        Faust calls this behind a rebalance, while the consumer's own thread keeps up the membership.
+        """
+        async with self._returning:  # the last one to return must not be one that does not know the states
+            positions = await self._reads_on.take_up(self.assignment())
+            await self._reads_on.begin(await self._return_to(positions))
+
+    async def _return_to(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Read on from the positions; returns from where those are read that have none."""
         self._ledger.start_afresh()
         await super().perform_seek()
+        assigned = self.assignment()
+        if not assigned:
+            return {}
+        latest = self.app.conf.consumer_auto_offset_reset == "latest"
+        firsts, ends = await self.earliest_offsets(*assigned), await self.highwaters(*assigned)
+        where: dict[TP, int] = {}
+        unknown: dict[TopicPartition, int] = {}
+        for tp in assigned:
+            position, committed = positions.get(tp), self._committed_offset.get(tp)
+            if position is not None and position > ends[tp]:
+                self._reads_on.misplaced(tp, position, ends[tp])
+                position = None
+            start = committed if position is None else position
+            if start is None or start > ends[tp]:
+                start = ends[tp] if latest else firsts[tp]
+            elif start < firsts[tp]:
+                self._reads_on.lost(tp, start, firsts[tp])
+                start = firsts[tp]
+            where[tp] = start
+            if position is None:
+                unknown[tp] = start
+        await self._thread.seek_wait(where)
+        return unknown
 
 
 class BatchTransport(driver.Transport):

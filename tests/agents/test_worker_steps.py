@@ -69,7 +69,7 @@ class Bench:
     def __init__(self, bundle: Bundle, **options: object) -> None:
         self.broker = SimulatedBroker()
         self.tasks = Tasks(self.broker)
-        self.worker = Worker(load_settings(**{"topics": "logs", **options}), bundle)
+        self.worker = Worker(load_settings(**{"topics": "logs", "state": "none"} | options), bundle)
         self.consumer = self.worker.app.consumer = NoConsumer()
         self.worker.publisher = Publisher(self.broker, first_wait=0, last_wait=0)
         self.ledger: Ledger[TP] = Ledger()
