@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from math import nan
 from pathlib import Path
@@ -43,13 +44,13 @@ def records() -> RecordBatch:
 class Pipeline:
     """Triage, evaluation and incidents of one partition, with the alerts so far."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, options: EvaluateOptions = MANY_ALERTS) -> None:
         def make(topic: str, partition: int) -> PartitionTriage:
             return PartitionTriage(bundle, TopicDecoder(ReadOptions()), topic, partition)
 
         self.triage = PartitionStates(make)
-        self.evaluation = SalientEvaluation(bundle, MANY_ALERTS)
-        self.grouping = Grouping(MANY_ALERTS)
+        self.evaluation = SalientEvaluation(bundle, options)
+        self.grouping = Grouping(options)
         self.alerts: list[Alert] = []
         self.dead = 0
 
@@ -70,18 +71,21 @@ class Pipeline:
 
 
 @pytest.mark.parametrize("cuts", [(1500,), (1, 2, 999, 1001, 3000), tuple(range(400, 4000, 400))])
+@pytest.mark.parametrize("pages_per_hour", [20, 1])  # of which the last leaves incidents that never paged
 def test_a_partition_goes_on_from_a_snapshot_as_if_nothing_had_happened(
-    bundle: Bundle, records: RecordBatch, cuts: tuple[int, ...]
+    bundle: Bundle, records: RecordBatch, cuts: tuple[int, ...], pages_per_hour: int
 ) -> None:
-    undisturbed = Pipeline(bundle)
+    options = replace(MANY_ALERTS, pages_per_hour=pages_per_hour)
+    undisturbed = Pipeline(bundle, options)
     undisturbed.take(records)
     assert {alert.status for alert in undisturbed.alerts} == {"firing", "resolved"}
     assert len(undisturbed.alerts) > 5
-    assert {alert.update for alert in undisturbed.alerts} >= {"opened", "grown", "resolved"}
-    moved = Pipeline(bundle)
+    grown = {"grown"} if pages_per_hour > 1 else set()
+    assert {alert.update for alert in undisturbed.alerts} >= {"opened", "resolved"} | grown
+    moved = Pipeline(bundle, options)
     for low, high in pairwise((0, *cuts, len(records))):
         moved.take(records[low:high])
-        moved = moved.moved_to(Pipeline(bundle))
+        moved = moved.moved_to(Pipeline(bundle, options))
         moved.take(records[max(0, high - 100) : high])  # the broker repeats what was not committed
     assert [alert.encode() for alert in moved.alerts] == [alert.encode() for alert in undisturbed.alerts]
     assert moved.dead == undisturbed.dead == 3
