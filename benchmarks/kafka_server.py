@@ -112,6 +112,13 @@ class KafkaServer:
             self._process.wait()
         self._process = None
 
+    def kill(self) -> None:
+        """Kill the node, as a crash would; `start` recovers its logs."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
     def _java(self, *arguments: str) -> list[str]:
         return ["java", HEAP, "-cp", f"{self._home}/libs/*", *arguments]
 
