@@ -6,9 +6,10 @@ Batches go through the agents' own functions, as Faust's streams would bring the
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 from faust.types import TP
@@ -30,6 +31,7 @@ from tests.agents.kafka.simulated_broker import Plan, Sent, SimulatedBroker, Tas
 from tests.troubleshooting import says
 
 LATE = Plan(late=True)
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +119,10 @@ class Bench:
     def assigned(self, *partitions: TP) -> None:
         """A rebalance ends with these partitions here."""
         self.tasks.start(self.worker.app.on_partitions_assigned.send(set(partitions)))
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """What comes of work that needs other threads."""
+        return self.tasks.wait(work)
 
     def position(self, topic: str, partition: int = 0) -> int | None:
         """What would be committed now."""
@@ -395,6 +401,60 @@ def test_triage_forgets_partitions_that_went_away_and_keeps_the_others(triage: B
     # Another worker may have read partition 0 in between, so nothing is known of it. Of 1 everything is.
     assert triage.dead_offsets() == [0, 1]
     assert {dict(sent.headers)["qualm.error.partition"] for sent in triage.broker.stored} == {b"0"}
+
+
+def test_who_takes_a_partition_over_says_the_same_from_the_last_snapshot_on(
+    bundle: Bundle, lines: list[bytes], benches: list[Bench], tmp_path: Path
+) -> None:
+    tp, third = TP("logs", 0), len(lines) // 3
+    calm = Bench(bundle, role="triage")
+    calm.triage(calm.batch("logs", 0, 0, lines))
+    first, second = (Bench(bundle, role="triage", state=str(tmp_path)) for _ in range(2))
+    benches += [calm, first, second]
+    assert first.wait(first.worker.keeper.take_up({tp})) == {}
+    first.wait(first.worker.keeper.begin({tp: 0}))
+    first.triage(first.batch("logs", 0, 0, lines[:third]))
+    first.wait(first.worker.keeper.save_all(10))
+    first.triage(first.batch("logs", 0, third, lines[third : 2 * third]))  # then it is killed
+    assert second.wait(second.worker.keeper.take_up({tp})) == {tp: third}
+    second.triage(second.batch("logs", 0, third, lines[third:]))
+
+    def told(bench: Bench) -> list[bytes]:
+        return [sent.value for sent in bench.stored("qualm.salient")]
+
+    assert len(told(calm)) > 10
+    early = told(first)
+    assert told(calm)[: len(early)] == early
+    assert set(told(calm)) == set(early) | set(told(second))
+    assert len(early) > len(told(calm)) - len(told(second)), "something was told twice"
+
+
+def test_incidents_do_not_take_in_twice_what_is_read_again(
+    evaluate: Bench, salient: list[SalientMessage]
+) -> None:
+    event = suspicious(salient)
+    evaluate.judge(copies(event, [1, 2, 3]))
+    told = [sent.value for sent in evaluate.stored("qualm.suspicious")]
+    evaluate.group(evaluate.batch("qualm.suspicious", 0, 0, told))
+    evaluate.judge([*copies(event, [4]), much_later(event)])
+    assert [alert.count for alert in evaluate.alerts() if alert.status == "resolved"] == [4]
+
+
+def test_what_was_read_before_a_return_is_not_taken_in(triage: Bench) -> None:
+    batch = triage.batch("logs", 0, 5, bad(2))
+    batch.outdated = triage.ledger.outdated()
+    triage.ledger.start_afresh()
+    triage.triage(batch)
+    assert triage.dead_offsets() == []
+    assert triage.worker.keeper.position("logs", 0) == 0
+
+
+def test_a_worker_that_finishes_takes_in_nothing_more(triage: Bench) -> None:
+    triage.triage(triage.batch("logs", 0, 0, bad(2)))
+    triage.wait(triage.worker.finish(0.0, 1.0))
+    triage.triage(triage.batch("logs", 0, 2, bad(2)))
+    assert triage.dead_offsets() == [0, 1]
+    assert triage.position("logs") == 2
 
 
 def test_incidents_are_forgotten_with_their_partition_and_the_others_kept(

@@ -111,6 +111,12 @@ class Broker:
         finally:
             consumer.close()
 
+    def remove(self, topic: str, before: int) -> None:
+        """Remove the records of partition 0 before an offset, as retention does."""
+        admin = AdminClient({"bootstrap.servers": self.address})
+        for future in admin.delete_records([TopicPartition(topic, 0, before)]).values():
+            future.result()
+
     def committed(self, group: str, topic: str, partition: int = 0) -> int:
         """Committed offset of a group, below 0 when there is none."""
         consumer = Consumer({"bootstrap.servers": self.address, "group.id": group})
@@ -173,7 +179,8 @@ class WorkerUnderTest:
     def __init__(self, directory: Path, **settings: object) -> None:
         self.metrics_port = free_port()
         self.log_path = directory / "worker.log"
-        defaults = {"log_level": "INFO", "metrics_port": self.metrics_port}
+        # No state: the embedded broker drops records. Tests of state, and of a real Kafka, say otherwise.
+        defaults = {"log_level": "INFO", "metrics_port": self.metrics_port, "state": "none"}
         named = {f"QUALM_{name.upper()}": str(value) for name, value in (defaults | settings).items()}
         self._environment = {**os.environ, **named, "PYTHONPATH": str(ROOT)}
         self._directory = directory

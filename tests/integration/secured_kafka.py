@@ -28,7 +28,7 @@ from tests.integration.conftest import RealKafka
 USER, PASSWORD = "qualm", "correct-horse-battery"
 TOPICS = (
     "logs", "logs.dlq", "qualm.salient", "qualm.salient.dlq", "qualm.suspicious", "qualm.suspicious.dlq",
-    "qualm.alerts",
+    "qualm.alerts", "qualm.state",
 )  # fmt: skip
 INNER = TOPICS[1:]
 

@@ -42,6 +42,7 @@ def test_doctor_names_the_rights_that_a_worker_will_miss(guarded: SecuredKafka) 
         "topic qualm.suspicious": "fail",
         "topic qualm.suspicious.dlq": "fail",
         "topic qualm.alerts": "ok",
+        "topic qualm.state": "fail",
     }
     check = found["topic qualm.salient"]
     assert check.text == "1 partitions, but this user may not write"

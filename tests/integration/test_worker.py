@@ -14,7 +14,7 @@ from models.circuits.devices import device_problems
 from schemas.alert import Alert
 from schemas.salient import SalientEvent
 from schemas.watermark import decode_salient
-from tests.integration.conftest import Broker, KafkaServer, WorkerUnderTest, free_port, wait_until
+from tests.integration.conftest import Broker, Embedded, KafkaServer, WorkerUnderTest, free_port, wait_until
 
 Start = Callable[..., WorkerUnderTest]
 READY = "Assigned: "
@@ -31,6 +31,8 @@ def settings_for(broker: Broker, name: str) -> dict[str, str]:
         "alerts_topic": f"{name}.alerts",
         # Enough alerts for a test, however well the bundle knows these services.
         "false_alarms": "0.9/unit",
+        "state": "none" if isinstance(broker, Embedded) else "topic",
+        "state_topic": f"{name}.state",
     }
 
 

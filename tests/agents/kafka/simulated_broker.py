@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka.errors import (
     KafkaTimeoutError,
@@ -17,6 +17,7 @@ from aiokafka.errors import (
 )
 from faust.exceptions import ProducerSendError
 
+T = TypeVar("T")
 # Far more sends than any test needs: a publisher that never gives up fails the test instead of hanging it.
 MOST_SENDS = 20_000
 
@@ -178,6 +179,10 @@ class Tasks:
             self._turn()
             moved = self._broker.answer_prompt() or len(self._broker.sent) > before
             quiet = 0 if moved else quiet + 1
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end, whatever threads it waits for."""
+        return self._loop.run_until_complete(work)
 
     def _turn(self) -> None:
         for _ in range(20):  # more than the callbacks that lie between an answer and the next send

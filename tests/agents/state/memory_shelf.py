@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from agents.state.store import Items, StoreError
 
@@ -15,6 +15,7 @@ class MemoryShelf:
         self.room: int | None = None
         self.written = 0  # bytes
         self.readable = True
+        self.failed: Callable[[], None] = lambda: None  # told of an attempt to read that fails
 
     async def put(self, name: str, items: Items) -> None:
         for key, value in items:
@@ -31,6 +32,7 @@ class MemoryShelf:
 
     async def get(self, names: Collection[str]) -> dict[str, dict[str, bytes]]:
         if not self.readable:
+            self.failed()
             raise StoreError("away")
         return {name: dict(self.kept[name]) for name in names if name in self.kept}
 

@@ -15,6 +15,7 @@ from agents.partitions import PartitionStates
 from agents.state.keeper import Keeper, Kept
 from agents.state.store import Shelf, Store
 from tests.agents.state.memory_shelf import MemoryShelf
+from tests.troubleshooting import says
 
 T = TypeVar("T")
 LOGS, OTHER = ("logs", 0), ("logs", 1)
@@ -167,8 +168,48 @@ def test_a_snapshot_made_with_something_else_is_refused_and_said(caplog: pytest.
     with caplog.at_level(logging.WARNING):
         run(story())
     (said,) = caplog.messages
-    assert "another bundle" in said
+    says(
+        said,
+        "A snapshot was refused (made with another bundle, other settings or another version of qualm): …",
+    )
     assert "logs[0] starts afresh from the committed offset" in said
+
+
+def test_a_snapshot_that_is_damaged_is_said_and_the_one_before_is_taken_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story() -> None:
+        shelf = MemoryShelf()
+        worker = Worker(shelf)
+        await worker.keeper.begin({LOGS: 3})
+        await worker.take(9)
+        await worker.keeper.save_all(5)
+        records = shelf.kept["group/logs/0"]
+        newest = max((key for key in records if key.startswith("m.")), key=lambda key: key[-1])
+        records[newest] = records[newest][:-1]
+        assert await worker.found_by_another(shelf) == (3, 0)
+
+    with caplog.at_level(logging.WARNING):
+        run(story())
+    (said,) = caplog.messages
+    says(said, "A snapshot was refused (…): … from offset ….")
+
+
+def test_states_that_cannot_be_read_are_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("agents.state.keeper.PAUSE_SECONDS", 0.0)
+
+    async def story() -> None:
+        shelf = MemoryShelf()
+        await Worker(shelf).keeper.begin({LOGS: 3})
+        shelf.readable = False
+        shelf.failed = lambda: setattr(shelf, "readable", True)
+        assert await Worker(shelf).keeper.take_up([LOGS]) == {LOGS: 3}
+
+    with caplog.at_level(logging.WARNING):
+        run(story())
+    says(caplog.messages[0], "States cannot be read yet: …")
 
 
 def test_a_store_that_fails_is_said_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -187,7 +228,8 @@ def test_a_store_that_fails_is_said_and_tried_again(caplog: pytest.LogCaptureFix
 
     with caplog.at_level(logging.WARNING):
         run(story())
-    assert caplog.messages == ["The state of logs[0] was not saved: full"]
+    (said,) = caplog.messages
+    says(said, "The state of … was not saved: …")
 
 
 def test_without_a_store_a_state_lasts_as_long_as_its_partition_stays() -> None:
@@ -212,6 +254,7 @@ def test_records_that_were_removed_before_they_were_read_are_counted_and_said(
         Worker(None).keeper.lost(LOGS, 100, 350)
     assert lost._value.get() == before + 250
     assert "offsets 100 to 349 of logs[0]" in caplog.text
+    says(caplog.text, "Lost: offsets … were removed by its retention before they were read. …")
 
 
 def test_the_state_of_a_partition_that_ends_before_it_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
