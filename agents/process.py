@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+from contextlib import suppress
 from importlib.metadata import version
 
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
@@ -27,6 +28,7 @@ log = logging.getLogger("qualm.worker")
 # then is read again by the next worker. Together less than the 10 s after which container engines kill.
 PUBLISH_GRACE_SECONDS = 2.0
 SAVE_SECONDS = 2.5
+CLOSE_SECONDS = 0.5
 STOP_SECONDS = 7.5
 LEAVE_SECONDS = 8.0
 
@@ -94,7 +96,8 @@ async def _run(settings: Settings, bundle: Bundle) -> int:
 async def _stop(worker: Worker) -> None:
     """Finish what is under way, save the states, and only then let go of the partitions."""
     await worker.finish(PUBLISH_GRACE_SECONDS, SAVE_SECONDS)
-    await worker.keeper.close()
+    with suppress(TimeoutError):  # it would wait for a broker that is away
+        await asyncio.wait_for(worker.keeper.close(), CLOSE_SECONDS)
     await worker.app.stop()
 
 

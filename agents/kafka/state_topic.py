@@ -136,7 +136,11 @@ class TopicShelf:
                 max_request_size=2 * MAX_RECORD,
                 request_timeout_ms=int(REQUEST_SECONDS * 1000),
             )
-            await producer.start()
+            try:
+                await producer.start()
+            except BaseException:
+                await producer.stop()
+                raise
             self._producer = producer
         return self._producer
 

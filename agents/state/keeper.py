@@ -147,6 +147,7 @@ class Keeper(Positions):
             refused: dict[str, list[str]] = {name: [] for name in missing}
             for name, found in (await self._load(missing, refused)).items():
                 self._resume(missing[name], found, refused[name])
+                await asyncio.sleep(0)  # each takes a while
             self._tell({missing[name]: reasons for name, reasons in refused.items()})
         return self.known(assigned)
 
