@@ -138,7 +138,7 @@ def _main() -> None:
     made, per_event = filled(states, given.events)
     cost(made)  # compiles
     show([{"triage_microseconds": 1e6 * per_event, **cost(made)}])
-    show(changed(made, given.events + BATCH))
+    show(changed(made, -(-given.events // BATCH) * BATCH))
     try:
         with tempfile.TemporaryDirectory() as folder, KafkaServer(home(), Path(folder)) as kafka:
             settings = load_settings(broker=kafka.address, topics=TOPIC)
