@@ -311,6 +311,7 @@ class Keeper(Positions):
                 metrics.RESTORES.labels(topic).inc()
             metrics.SNAPSHOTS_REFUSED.labels(topic).inc(len(reasons))
             if reasons:
-                log.warning(f"A snapshot was refused ({reasons[0]}): {where}.")  # each is told
+                why = "; ".join(dict.fromkeys(reasons))
+                log.warning(f"A snapshot was refused ({why}): {where}.")  # of each partition
         if goes_on:
             log.info("States go on: %s", ", ".join(goes_on))

@@ -329,7 +329,7 @@ class Context:
 
         Raises ValueError or KeyError when it is not of this version's shapes.
         """
-        dumps.restore(self.state, (*_LEARNT, "entities", "rates"), arrays)
+        dumps.restore(self.state, (*_LEARNT, "entities", "rates"), arrays, timed=False)
         self._make_ring(arrays["ring"])
         self._make_nodes(arrays["nodes"])
         dumps.restore_clocks(self._clocks, arrays)

@@ -23,8 +23,14 @@ def dump(state: State, names: Sequence[str]) -> Arrays:
     return arrays
 
 
-def restore(state: State, names: Sequence[str], arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    """Tables and clock from what `dump` wrote. Raises ValueError for arrays of other shapes or values."""
+def restore(
+    state: State, names: Sequence[str], arrays: Mapping[str, NDArray[np.generic]], timed: bool = True
+) -> None:
+    """Tables and clock from what `dump` wrote.
+
+    timed: whether the clock must have seen a time; before, its watermark is NaN, and its tick may be. Raises
+    ValueError for arrays of other shapes or values.
+    """
     for name in names:
         table = getattr(state, name)
         slots, records = arrays.get(f"{name}.slots"), arrays.get(f"{name}.records")
@@ -39,7 +45,15 @@ def restore(state: State, names: Sequence[str], arrays: Mapping[str, NDArray[np.
     clock = arrays.get("clock")
     if clock is None or clock.dtype != np.uint8 or clock.shape != (tables.CLOCK.itemsize,):
         raise ValueError("context clock is missing or of another version")
-    state.clock[:] = as_records("clock", clock.reshape(1, -1), tables.CLOCK)
+    told = clock.reshape(1, -1).copy()
+    record = told.view(tables.CLOCK)[0, 0]
+    unseen = [name for name in ("watermark", "tick") if not timed and np.isnan(record["watermark"])]
+    times = [record[name] for name in unseen]
+    for name in unseen:
+        record[name] = 0.0
+    state.clock[:] = as_records("clock", told, tables.CLOCK)
+    for name, time in zip(unseen, times, strict=True):
+        state.clock[name] = np.nan if np.isnan(time) else 0.0
     speakers = np.flatnonzero(state.sources["key"])
     state.speakers[: len(speakers)] = speakers
     state.clock["speakers"] = len(speakers)

@@ -111,6 +111,24 @@ def test_states_are_made_once_and_dropped_with_their_partition(bundle: Bundle) -
     assert states.of("a", 0) is not first
 
 
+def test_a_snapshot_of_what_has_seen_no_time_yet_goes_on(bundle: Bundle, records: RecordBatch) -> None:
+    def fresh() -> PartitionTriage:
+        return PartitionTriage(bundle, TopicDecoder(ReadOptions()), "logs", 2)
+
+    undisturbed = fresh().process(records[:2000]).messages
+    assert len(undisturbed) > 5
+    nothing = RecordBatch("logs", 2, [3, 4], [b"{]", b'{"message":"a"}'], [nan] * 2, [None] * 2, [[]] * 2)
+    for before in (RecordBatch("logs", 2, [], [], [], [], []), nothing[:1]):
+        first, second = fresh(), fresh()
+        first.process(before)
+        second.resume(first.snapshot())
+        assert second.process(records[:2000]).messages == undisturbed
+    first, second = fresh(), fresh()
+    first.process(nothing)
+    second.resume(first.snapshot())
+    assert second.process(records[:2000]).messages == first.process(records[:2000]).messages
+
+
 def test_what_is_no_snapshot_is_refused_and_changes_nothing(bundle: Bundle, records: RecordBatch) -> None:
     pipeline = Pipeline(bundle)
     pipeline.take(records[:500])
