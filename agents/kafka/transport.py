@@ -102,6 +102,15 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         )
         return creating_nothing(consumer)
 
+    def topic_partitions(self, topic: str) -> int | None:
+        """How many partitions a topic has, None where it is not known.
+
+        Faust asks what the coordinator noted of it, and that only the leader of the group has.
+        """
+        consumer = self._consumer
+        known = None if consumer is None else consumer._client.cluster.partitions_for_topic(topic)
+        return len(known) if known else None
+
     async def reaches(self) -> dict[TP, tuple[int, int]]:
         """Of each partition that is read: the offset that is read next, and the end that may be read to."""
         return cast("dict[TP, tuple[int, int]]", await self.call_thread(self._reaches))
