@@ -31,6 +31,7 @@ TOPICS = (
     "qualm.alerts", "qualm.state",
 )  # fmt: skip
 INNER = TOPICS[1:]
+READ = ("logs", "qualm.salient", "qualm.suspicious", "qualm.state")
 
 # Whoever comes without a name (by PLAINTEXT: these tests) may do all; the user qualm what it is granted.
 _PROPERTIES = """\

@@ -18,7 +18,7 @@ from agents.doctor_topics import broker_and_topics
 from agents.settings import load_settings
 from tests.integration.certificates import Authority
 from tests.integration.conftest import ROOT, WorkerUnderTest, wait_until
-from tests.integration.secured_kafka import INNER, PASSWORD, TOPICS, SecuredKafka, secured_kafka
+from tests.integration.secured_kafka import INNER, PASSWORD, READ, TOPICS, SecuredKafka, secured_kafka
 from tests.troubleshooting import says
 
 pytestmark = pytest.mark.kafka
@@ -35,7 +35,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
 @pytest.fixture
 def allowed(secured: SecuredKafka) -> Iterator[SecuredKafka]:
     """The node on which the user may do what a worker does, and no more."""
-    secured.grant(AclOperation.READ, "logs", "qualm.salient", "qualm.suspicious")
+    secured.grant(AclOperation.READ, *READ)
     secured.grant(AclOperation.WRITE, *INNER)
     secured.grant_group("qualm")
     wait_until(lambda: not failed(doctor(secured.settings("SASL_SSL"))), 20, "the rights to be known")
@@ -179,7 +179,7 @@ def test_a_client_without_a_certificate(
 @pytest.mark.parametrize(
     ("operation", "topics", "group", "lacks", "check"),
     [
-        (AclOperation.READ, ("qualm.salient", "qualm.suspicious"), "qualm", "read topic logs", "topic logs"),
+        (AclOperation.READ, READ[1:], "qualm", "read topic logs", "topic logs"),
         (AclOperation.WRITE, INNER[1:], "qualm", "write topic logs.dlq", "topic logs.dlq"),
         (AclOperation.WRITE, INNER, "another", "read group qualm", "group"),
     ],
@@ -194,7 +194,7 @@ def test_a_right_that_is_missing(
     check: str,
 ) -> None:
     """All rights but one: of an operation on some topics only, or on another group."""
-    rights = {AclOperation.READ: ("logs", "qualm.salient", "qualm.suspicious"), AclOperation.WRITE: INNER}
+    rights = {AclOperation.READ: READ, AclOperation.WRITE: INNER}
     for each, names in (rights | {operation: topics}).items():
         secured.grant(each, *names)
     secured.grant_group(group)
