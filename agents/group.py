@@ -8,11 +8,10 @@ No Kafka here: the worker and the replay of files call the same code.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from math import inf, nan
 from typing import Any
-
-import orjson
 
 from agents.incidents import Incidents
 from agents.notices import Notices
@@ -160,14 +159,16 @@ class _Topics:
 
     def snapshot(self) -> bytes:
         """All that later alerts depend on, as JSON."""
-        return orjson.dumps({"topics": [[name, topic.snapshot()] for name, topic in self._topics.items()]})
+        # orjson would write null for the -inf of what has not happened yet.
+        content = {"topics": [[name, topic.snapshot()] for name, topic in self._topics.items()]}
+        return json.dumps(content).encode()
 
     def resume(self, data: bytes) -> None:
         """Go on from a snapshot. Raises ValueError for anything else."""
         try:
-            for name, content in orjson.loads(data)["topics"]:
+            for name, content in json.loads(data)["topics"]:
                 self.of(str(name)).resume(content)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"not a snapshot of incidents: {error}") from None
 
 

@@ -91,6 +91,22 @@ def test_a_partition_goes_on_from_a_snapshot_as_if_nothing_had_happened(
     assert moved.dead == undisturbed.dead == 3
 
 
+def test_incidents_go_on_from_a_snapshot_after_any_message(bundle: Bundle, records: RecordBatch) -> None:
+    triage = PartitionTriage(bundle, TopicDecoder(ReadOptions()), "logs", 2)
+    options = replace(MANY_ALERTS, pages_per_hour=1)
+    found = SalientEvaluation(bundle, options).process(triage.process(records).messages)
+    undisturbed = Grouping(options).process(found, "qualm.suspicious", 1)
+    assert len(undisturbed) > 5
+    alerts: list[Alert] = []
+    grouping = Grouping(options)
+    for message in found:
+        alerts += grouping.process([message], "qualm.suspicious", 1)
+        snapshots, grouping = grouping.states.snapshot(), Grouping(options)
+        for name, data in snapshots.items():
+            grouping.states.resume(*name, data)
+    assert [alert.encode() for alert in alerts] == [alert.encode() for alert in undisturbed]
+
+
 def test_states_are_made_once_and_dropped_with_their_partition(bundle: Bundle) -> None:
     made: list[tuple[str, int]] = []
 
