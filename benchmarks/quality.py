@@ -70,7 +70,7 @@ def run(
     for outcome in outcomes:
         found = by_prefilter
         if outcome.method != "prefilter":
-            as_logits = len(events) == len(replay.salient) and "density" not in outcome.method
+            as_logits = len(events) == len(replay.salient)
             found = replay.quality(events, outcome.scores, outcome.p_values, as_logits)
         row = {"salient": len(replay.salient), **_row(outcome, found, methods, want)}
         rows.append(row | _correction(outcome, replay, events, methods, want))

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from agents.replay import Replay
 from models.bundle import Bundle
 from models.circuits.devices import COMPILED
-from models.evaluation import figures, interval
+from models.evaluation import UNSEEN, figures, interval
 from models.labels import Labels
 from models.options import EvaluateOptions
 from models.scores import ALERTS_BY, EventScores, ScoreName
@@ -52,6 +52,8 @@ class QualityReplay(Replay):
         ap_high, the bounds of models.evaluation.interval; None for what the labels cannot give.
         """
         judged = deepcopy(self._figures)
+        by_prefilter = judged.units.best[ScoreName.PREFILTER]
+        judged.units.best[ScoreName.DENSITY] = [UNSEEN + logit for logit in by_prefilter]
         judged.scored(
             events,
             EventScores(dict.fromkeys(ScoreName, scores), dict.fromkeys(ScoreName, p_values)),

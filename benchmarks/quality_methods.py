@@ -121,7 +121,7 @@ class Methods:
         start = time.perf_counter()
         for part in self._circuit.evolved(self._wires, self.is_open):
             for row, state in zip(part.rows.tolist(), part.states[:, None], strict=True):
-                scores[row] = head.surprise(part.pattern, state)[0]
+                scores[row] = self.above[row] + head.surprise(part.pattern, state)[0]
                 p_values[row] = self._p_value(ScoreName.DENSITY, scores[row], row)
                 if learns and p_values[row] > self._limits[row]:
                     head.update(part.pattern, state)

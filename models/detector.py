@@ -355,7 +355,8 @@ class Evaluator:
             x = readout_input(self._twin(wires, is_open), wires, is_open, above)
             found[ScoreName.TWIN] = above + self._readout(ScoreName.TWIN)(x)[:, 0]
         if ScoreName.DENSITY in heads:
-            expectations, found[ScoreName.DENSITY] = self._with_surprise(wires, is_open)
+            expectations, surprise = self._with_surprise(wires, is_open)
+            found[ScoreName.DENSITY] = above + surprise
         elif hybrids:
             expectations = self._circuit(wires, is_open)
         if hybrids:

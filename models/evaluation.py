@@ -151,14 +151,11 @@ class Evaluation:
         """Every row of a batch with its prefilter score: all events count, also those no circuit sees.
 
         The rows (n,), text of their templates, and of each its source, entity, event time (s), score, whether
-        it would alert by that, whether it is salient, and what twin and hybrids score it if it is not.
+        it would alert by that, whether it is salient, and what all heads score it if it is not.
         """
         unit, last, flagged = self._unit, self.units.last, self.units.flagged[ScoreName.PREFILTER]
         by_prefilter = self.units.best[ScoreName.PREFILTER]
         by_heads = [best for name, best in self.units.best.items() if name != ScoreName.PREFILTER]
-        by_logits = [
-            self.units.best[name] for name in (ScoreName.TWIN, ScoreName.HYBRID, ScoreName.HYBRID_INT8)
-        ]
         truth, alerted = self.units.truth, self.units.flagged[ALERTS_BY]
         by_event = bool(self.labels.intervals)
         rises: list[tuple[int, int, float]] = []
@@ -182,7 +179,7 @@ class Evaluation:
                 flagged[at] = True
             if is_salient:  # it comes again, with its score
                 continue
-            for best in by_logits:
+            for best in by_heads:
                 if score > best[at]:
                     best[at] = score
             if by_event:

@@ -12,7 +12,10 @@ Floats = NDArray[np.float64]
 
 
 class ScoreName(StrEnum):
-    """Every score there is. All are logits, but for the density matrices' surprise, which is in nats."""
+    """Every score there is. All are logits: the prefilter's nats, to which each head adds its own.
+
+    Density matrices add how surprising the state of the open wires is; so all rows compare, sent or not.
+    """
 
     PREFILTER = "prefilter"
     TWIN = "twin"
