@@ -125,6 +125,9 @@ def _say_trained(bundle: "Bundle", out: Path, as_json: bool) -> None:
         click.echo(json.dumps({**head, **training, **alarms}))
         return
     show(training, accepted)
+    for of, fit in training["tail"].items():
+        if fit["too_light"]:
+            warn(f"the tail of {of} scores does not fit: alert rates are uncertain; see tail, {of} above")
     wires = f"{training['open_wires_reached']} of {training['wires']} wires open"
     click.echo(f"Wrote {out} ({bundle.digest[:16]}), {wires}.")
     click.echo(f"Next: qualm replay INPUT --bundle {out}")

@@ -43,6 +43,8 @@ def _rows(training: Mapping[str, Any], accepted: FalseAlarms, span: str) -> Iter
         "false alarms",
         f"{accepted} accepted: one unit in {_rounded(1.0 / share)} may alert, as {came}",
     )
+    for of, fit in training.get("tail", {}).items():
+        yield f"tail, {of}", tail_sentence(fit)
     failed, records = training["not_understood"], training["records"]
     yield "not understood", f"{failed:,} of {records:,} records" if failed else "nothing"
 
@@ -53,6 +55,24 @@ def _entities(training: Mapping[str, Any]) -> str:
     events, seconds = training["entity_events"], duration(training["entity_seconds"])
     often = f"{training['entities']:,}, in {training['with_entity']:.0%} of the events"
     return f"{often}; the median one has {events:,.3g} events in {seconds}"
+
+
+def tail_sentence(fit: Mapping[str, Any]) -> str:
+    """Whether p-values beyond the rarest units of training can be believed."""
+    if fit["fits"] is None:
+        return f"too few of {fit['units']:,} units of the calibration part are in the tail to check its fit"
+    said = (
+        f"{fit['exceedances']:,} of {fit['units']:,} units of the calibration part are in the tail, "
+        f"{fit['expected']:,.0f} expected, {fit['excess'] or 0.0:.2f} slopes deep on average, 1 expected"
+    )
+    if fit["fits"]:
+        return f"{said}: it fits (p {fit['p_value']:.2g})"
+    if fit["too_light"]:
+        return (
+            f"{said}: it does not fit (p {fit['p_value']:.2g}), units go further than it says. There may be "
+            "more false alarms than asked for, or faults in these logs that nobody reported"
+        )
+    return f"{said}: it is heavier than these units (p {fit['p_value']:.2g}), so there may be fewer alarms"
 
 
 def duration(seconds: float) -> str:

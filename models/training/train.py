@@ -28,6 +28,7 @@ from models.heads.calibration import Calibration, UnitCalibration
 from models.heads.density import DensityMatrices
 from models.heads.gate import OpenWiresTarget
 from models.heads.readout_input import readout_prior, unscored
+from models.heads.tail_fit import tail_fit
 from models.options import FALSE_ALARMS, TrainingOptions
 from models.scores import ALERTS_BY, ScoreName
 from models.training.bags import Bags
@@ -41,6 +42,7 @@ NEGATIVE_BATCH, BAG_BATCH = 192, 96  # rows, bags of one step of the network
 # Weight of the mean square of what the heads add to the prefilter's logit: large where only synthetic faults
 # teach them, since what is learnt from those is believed less than the prefilter's own sum of surprises.
 CORRECTION_BY_FAULTS, CORRECTION_BY_LABELS = 1.0, 0.3
+LEAST_SLOPE: Final = 1.0  # of the tail of calibration: a nat of evidence is a nat
 FREEZE_ALPHA: Final = 0.5  # share of the steps after which alpha is frozen
 Progress = Callable[[str, int, int], None]
 
@@ -191,25 +193,36 @@ def _calibrated(
     found = Evaluator(bundle).score_arrays(wires, is_open, logit[kept], list(ScoreName))
     units = _normal_units(rows)
     calibrations: dict[ScoreName, UnitCalibration] = {}
+    tails: dict[str, dict[str, Any]] = {}
     for name, values in found.items():
         scores = unscored(logit, bundle.manifest.prefilter_threshold)
         if name == ScoreName.PREFILTER:
             scores = logit.copy()
         scores[kept] = values
-        highest = {of: scores[row[highest_of(rows.unit[row], scores[row])]] for of, row in units.items()}
-        fitted = {of: Calibration.fit(each, rows.tail, 1.0) for of, each in highest.items()}
+        worst = {of: row[highest_of(rows.unit[row], scores[row])] for of, row in units.items()}
+        fitted = {of: Calibration.fit(scores[row], rows.tail, LEAST_SLOPE) for of, row in worst.items()}
         calibrations[name] = UnitCalibration(**fitted)
+        if name == ALERTS_BY:
+            tails = {
+                of: _tail_fit(scores[row], rows.calibration[row], rows.tail) for of, row in worst.items()
+            }
     sizes = {of: len(np.unique(rows.unit[row])) for of, row in units.items()}
-    manifest = bundle.manifest.model_copy(update={"calibrated_on": sizes})
+    training = {**bundle.manifest.training, "tail": tails}
+    manifest = bundle.manifest.model_copy(update={"calibrated_on": sizes, "training": training})
     if false_alarms is None and len(rows.truth):
         scores = unscored(logit, bundle.manifest.prefilter_threshold)
         scores[kept] = found[ALERTS_BY]
         p = calibrations[ALERTS_BY].p_values(scores, rows.of_entity[rows.unit])
         known = np.flatnonzero(rows.labelled >= 0)
-        worst = known[highest_of(rows.labelled[known], -p[known])]
-        rate = best_rate(p[worst], rows.truth[rows.labelled[worst]])
+        lowest = known[highest_of(rows.labelled[known], -p[known])]
+        rate = best_rate(p[lowest], rows.truth[rows.labelled[lowest]])
         manifest = manifest.model_copy(update={"false_alarms": str(FalseAlarms(rate, "unit"))})
     return replace(bundle, manifest=manifest, calibrations=calibrations)
+
+
+def _tail_fit(scores: NDArray[np.float64], later: NDArray[np.bool_], suspected: float) -> dict[str, Any]:
+    """Whether the tail of the units (n,) of the first part holds for those of the calibration part."""
+    return tail_fit(scores[~later], scores[later], suspected, LEAST_SLOPE).figures()
 
 
 def _normal_units(rows: TrainingRows) -> dict[Literal["entity", "source"], NDArray[np.int64]]:
