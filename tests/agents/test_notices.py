@@ -21,10 +21,10 @@ Said = list[tuple[float, str, str]]  # time, level, service
 
 
 def quiet_and_then_errors() -> Said:
-    """20 minutes of six services, and errors of one in the last five seconds."""
+    """30 minutes of six services, and errors of one in the last five seconds."""
     draw = random.Random(3)
-    said = [(START + i / 5, "INFO", draw.choice(SERVICES)) for i in range(6_000)]
-    return said + [(START + 1_200.0 + i / 5, "FATAL", "service1") for i in range(25)]
+    said = [(START + i / 5, "INFO", draw.choice(SERVICES)) for i in range(9_000)]
+    return said + [(START + 1_800.0 + i / 5, "FATAL", "service1") for i in range(25)]
 
 
 def alerts_of(said: Said, batch: int = 500, restart: bool = False) -> list[Alert]:
@@ -67,8 +67,8 @@ def others(alerts: list[Alert]) -> list[tuple[str, str, int]]:
 
 def test_one_event_hours_ahead(undisturbed: list[Alert]) -> None:
     said = quiet_and_then_errors()
-    time, level, who = said[4_000]
-    said[4_000] = time + 23 * 3600.0, level, who
+    time, level, who = said[5_000]
+    said[5_000] = time + 23 * 3600.0, level, who
     found = alerts_of(said)
     assert clocks(found) == [(who, "resolved", "resolved", False)]
     assert others(found) == others(undisturbed)
@@ -76,7 +76,7 @@ def test_one_event_hours_ahead(undisturbed: list[Alert]) -> None:
 
 def test_a_service_two_minutes_ahead_and_right_again(undisturbed: list[Alert]) -> None:
     said = [
-        (time + 120.0 if who == "service4" and 3_000 <= i < 5_000 else time, level, who)
+        (time + 120.0 if who == "service4" and 5_000 <= i < 7_000 else time, level, who)
         for i, (time, level, who) in enumerate(quiet_and_then_errors())
     ]
     found = alerts_of(said)
@@ -92,7 +92,7 @@ def test_a_service_two_minutes_ahead_and_right_again(undisturbed: list[Alert]) -
 
 def test_batches_and_restarts_change_nothing() -> None:
     said = [
-        (time + 120.0 if who == "service4" and i >= 3_000 else time, level, who)
+        (time + 120.0 if who == "service4" and i >= 5_000 else time, level, who)
         for i, (time, level, who) in enumerate(quiet_and_then_errors())
     ]
     whole = alerts_of(said)

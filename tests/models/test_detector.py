@@ -150,7 +150,7 @@ def test_ids_tell_apart_what_many_ends_at_one_event_say_of_a_source(bundle: Bund
         for j, step in enumerate(("begin it", "work at it", "commit it"))
     ]
     hung = [(1e9 + 8000.0 + 0.5 * i, 9, "s", f"h{i}", "begin it", None, 1200 + i, 0, "") for i in range(12)]
-    late = (1e9 + 20_000.0, 9, "other", "", "tick", None, 1300, 0, "")
+    late = (1e9 + 8_400.0, 9, "other", "", "tick", None, 1300, 0, "")
     found = Triage(bundle, "t", 0).process(EventBatch.of([*requests, *hung, late]))
     said = [message for message in found.messages if isinstance(message, SalientEvent)]
     assert sum(event.trigger == "source" and event.offset == 1300 for event in said) > 1
