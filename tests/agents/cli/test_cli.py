@@ -80,7 +80,7 @@ def test_training_ends_with_what_it_learnt(logs: Path, tmp_path: Path) -> None:
     seconds, units = training["to"] - training["from"], training["units"]
     assert lines[0] == f"Learnt from {training['events']:,} events of {seconds / 60:.1f} minutes"
     heads = [line[2:17].strip() for line in lines if line[:2] == "  " and line[2:3].strip()]
-    assert heads[:8] == [
+    assert heads[:10] == [
         "from",
         "sources",
         "entities",
@@ -88,6 +88,8 @@ def test_training_ends_with_what_it_learnt(logs: Path, tmp_path: Path) -> None:
         "usual",
         "errors",
         "false alarms",
+        "tail, entity",
+        "tail, source",
         "not understood",
     ]
     assert all(len(line) <= 60 for line in lines[:-2])

@@ -118,7 +118,7 @@ def test_scores_by_hand(tmp_path: Path) -> None:
         "twin": 0.25 - 1.0,
         "hybrid": 0.25 - 2.0,
         "hybrid_int8": 0.25 + 3.0 - 2.0 * 0.0 - 1.0 * -1.0,
-        "density": np.log(4.0),  # of two wires nothing is known: the identity over four states
+        "density": 0.25 + np.log(4.0),  # of two wires nothing is known: the identity over four states
     }, abs=1e-6)  # fmt: skip
 
 
