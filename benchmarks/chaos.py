@@ -157,7 +157,7 @@ def strike(
         calm.worker()
         wait_until(calm.is_done, "the undisturbed run")
         row = {"fault": fault, "times": times, "events": len(values), **compared(hit, calm)}
-        return row | {"back_after_s": max(recovered), "stop_s": target.slowest_stop or None}
+        return row | {"back_s": max(recovered), "stop_s": target.slowest_stop or None}
     finally:
         hit.stop()
         calm.stop()
