@@ -438,6 +438,9 @@ def test_incidents_do_not_take_in_twice_what_is_read_again(
     evaluate.group(evaluate.batch("qualm.suspicious", 0, 0, told))
     evaluate.judge([*copies(event, [4]), much_later(event)])
     assert [alert.count for alert in evaluate.alerts() if alert.status == "resolved"] == [4]
+    for _ in range(2):  # nor are dead letters sent twice
+        evaluate.group(evaluate.batch("qualm.suspicious", 0, 99, [b"{]"]))
+    assert evaluate.dead_offsets("qualm.suspicious.dlq") == [99]
 
 
 def test_what_was_read_before_a_return_is_not_taken_in(triage: Bench) -> None:

@@ -95,7 +95,10 @@ def test_what_is_taken_in_and_not_published_is_in_no_snapshot_and_dropped_with_t
         await worker.take(10)
         await worker.take(10, OTHER)
         await worker.keeper.save_all(5)
+        await worker.take(15)
         await worker.take(20, published=False)
+        worker.now += 600
+        worker.keeper.look()
         await worker.take(30, OTHER)
         await worker.keeper.save_all(5)
         assert await worker.found_by_another(shelf) == (10, 10)
@@ -103,6 +106,28 @@ def test_what_is_taken_in_and_not_published_is_in_no_snapshot_and_dropped_with_t
         # It stays here: the one that was ahead is taken up again, the other one goes on as it is.
         assert await worker.keeper.take_up([LOGS, OTHER]) == {LOGS: 10, OTHER: 30}
         assert worker.states.of(*LOGS).taken == 10
+
+    run(story())
+
+
+def test_after_a_rebalance_everything_is_written_anew() -> None:
+    async def story() -> None:
+        shelf = MemoryShelf()
+        worker, other = Worker(shelf), Worker(shelf)
+        await worker.keeper.begin({LOGS: 0})
+        for position in (10, 20):  # with the same bytes, in both generations
+            worker.states.of(*LOGS).taken = 7
+            worker.keeper.published(*LOGS, position)
+            await worker.keeper.save_all(5)
+        await other.keeper.take_up([LOGS])  # for a while it was thought to be dead
+        for position in (21, 22):
+            await other.take(position)
+            await other.keeper.save_all(5)
+        assert await worker.keeper.take_up([LOGS]) == {LOGS: 20}
+        # They are the same again, and nothing of them is there any more.
+        worker.keeper.published(*LOGS, 30)
+        await worker.keeper.save_all(5)
+        assert await worker.found_by_another(shelf) == (30, 7)
 
     run(story())
 
