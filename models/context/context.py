@@ -28,7 +28,7 @@ _TIMES: Final = {
     "templates": ("first_seen",),
     "shares": ("since",),
     "kinds": ("since", "due_since"),
-    "sources": ("since", "last", "spoke", "paused", "weighed", "suspected"),
+    "sources": ("since", "last", "spoke", "paused", "weighed", "suspected", "troubled"),
 }
 
 
@@ -376,7 +376,8 @@ class Context:
         clock = self.state.clock[0]
         for field in ("watermark", "start", "tick"):
             clock[field] += shift
-        clock["rates_since"] = clock["watermark"]  # how busy this stream is, it has yet to show
+        # how busy this stream is, and how much of it comes under suspicion, it has yet to show
+        clock["rates_since"] = clock["resumed"] = clock["watermark"]
         clock["silence_due"] = clock["watermark"]
         # until they speak: who is not part of this stream is not silent in it
         self.state.sources["silent"] = silence.UNHEARD

@@ -8,6 +8,8 @@ surprise, as in a sequential test; Wald, Annals of Mathematical Statistics 16, 1
   passed; what is due at about the same time is one step and counts once. When the unit has ended, or is quiet
   for longer than its kind ever is, all that it lacks counts, each given that what is due before it lacks too;
 - ending: -log of the share of units that end after what it has shown last, when it has ended;
+- error: at a line of level ERROR or worse, -log of the share of units that ever show an error as rare; new,
+  too, and the one of both that says more counts;
 - known: what it shows, or lacks, as units did that labels call faulty; models/context/known.py;
 - repeats: when a count reaches 2, 3, ... 8, 16, 32 ..., -log of the share of units that reach it, of those
   that reach the one before.
@@ -25,10 +27,12 @@ from numpy.typing import NDArray
 from models.context.known import faults_of, lack_of, learn_fault, odds
 from models.context.reference import (
     CALIBRATE,
+    ERROR_SHOWN,
     FAULTS,
     LEARN,
     PAIRS,
     USUAL_UNITS,
+    error_of,
     is_apart,
     is_lacking,
     kind_of,
@@ -39,13 +43,13 @@ from models.context.reference import (
     learn_pairs,
     learn_unit,
     left_out,
+    nats_of_error,
     nats_of_share,
     shown_by,
     units_of,
 )
 from models.context.tables import (
     DUE_TIMES,
-    EVIDENCE,
     REASONS,
     TAG_ALL,
     TAG_KIND,
@@ -57,7 +61,9 @@ from models.context.tables import (
 )
 from models.context.units import NEVER, add_node, node_of, set_timer
 from models.context.usual import (
+    ADDED,
     ENDING,
+    ERROR,
     KNOWN,
     LINE,
     NEW,
@@ -83,7 +89,7 @@ def begin(state: State, slot: int, template: np.uint64) -> None:
     clock.units += 1
     entity.serial = clock.units
     entity.items = entity.nodes = 0
-    entity.lossy = 0
+    entity.lossy = entity.suspected = 0
     entity.timer = 0
     entity.evidence[:] = 0.0
     entity.evidence[LINE] = -NEVER
@@ -175,6 +181,21 @@ def observe(
             entity.evidence[REPEATS] += nats
             _note(entity, REPEATS, template, nats, reached / of, now - entity.first)
     return times == 1
+
+
+@jit_in_place
+def observe_error(state: State, slot: int, template: np.uint64, now: float, mode: int) -> None:
+    """A unit shows a template at level ERROR or worse: the rarest such line counts."""
+    entity, item = state.entities[slot], error_of(template)
+    if node_of(state, slot, item) != 0:
+        return
+    node = add_node(state, slot, item)
+    if node == 0:
+        return
+    state.nodes[node].times = ERROR_SHOWN
+    nats, share = nats_of_error(state, entity.kind, item, left_out(entity, mode))
+    entity.evidence[ERROR] = max(entity.evidence[ERROR], nats)
+    _note(entity, NEW, template, nats, share, now - entity.first)
 
 
 @jit_in_place
@@ -355,8 +376,17 @@ def show(
     entity.shown = total
     judge = judge_of(state, entity.kind)
     if judge >= 0:
-        for k in range(EVIDENCE):
+        for k in range(ADDED):
             x[first + k] = min(cap, calibrated(state.kinds[judge], entity.evidence, k))
     if total > 0.0:
         tell(entity, reasons)
+    return True
+
+
+@jit_in_place
+def is_first_suspicion(entity: Records) -> bool:
+    """Whether a unit has come under suspicion, by what it has shown last; true once."""
+    if entity.suspected != 0 or entity.shown < SUSPICION:
+        return False
+    entity.suspected = 1
     return True

@@ -43,7 +43,12 @@ FEATURES: Final = (
     Feature(
         "parameter_new", "parameter", "nats", "-log p(rarest categorical parameter in its template slot)"
     ),
-    Feature("unit_new", "new pattern", "nats", "sum of -log of the share of units that ever show its words"),
+    Feature(
+        "unit_new",
+        "new pattern",
+        "nats",
+        "sum of -log of the share of units that ever show its words, or -log of that of errors as rare",
+    ),
     Feature("unit_overdue", "sequence", "nats", "sum of -log of the share of units that lack what it lacks"),
     Feature("unit_repeats", "frequency", "nats", "sum of -log of the share of units that repeat as much"),
     Feature("unit_ending", "sequence", "nats", "-log p(entity falls idle after its last template)"),

@@ -52,6 +52,8 @@ PACE_WHILE: Final = 7 * 86_400.0  # s, over which it fades how many units and ev
 LEAST_WHILE: Final = 60.0  # s: a pace is not told of less
 KNOWN_UNITS, KNOWN_MINUTES = 50, 10  # normal units of a kind, minutes of a source, that one can be judged by
 
+ERROR_LEVEL: Final = 17  # OpenTelemetry severity number from which a line is an error
+
 EVENT, ENTITY_END, SILENCE, OVERDUE, SOURCE = (
     trigger.code
     for trigger in (Trigger.EVENT, Trigger.ENTITY_END, Trigger.SILENCE, Trigger.OVERDUE, Trigger.SOURCE)
@@ -201,6 +203,7 @@ def _entity_slot(
 @jit_in_place
 def _entity_features(
     state: State,
+    source: Records,
     x: NDArray[np.float32],
     reasons: Records,
     events: Input,
@@ -210,7 +213,10 @@ def _entity_features(
     faulty: NDArray[np.uint64],
     mode: int,
 ) -> int:
-    """Features of an event in its entity, the slot of which is given back; known is that of its template."""
+    """Features of an event in its entity, the slot of which is given back.
+
+    source: of the event, up to which its evidence has faded; known: of its template.
+    """
     template, clock = events.template[row], state.clock[0]
     slot, fresh = _entity_slot(state, events.entity[row], events.names[row], template, now, faulty)
     entity = state.entities[slot]
@@ -231,9 +237,13 @@ def _entity_features(
     units.make_youngest(state, slot)
     if evidence.observe(state, slot, template, events.words[row], now, mode):
         entity.path += mix(template, TAG_PATH)
+    if events.severity[row] >= ERROR_LEVEL:
+        evidence.observe_error(state, slot, template, now, mode)
     if entity.episode == 0:
         evidence.await_next(state, slot)
     evidence.show(state, entity, x, reasons, F_NEW, CAP_EVIDENCE, False)
+    if evidence.is_first_suspicion(entity):
+        sources.suspect(state, source)
     return slot
 
 
@@ -321,7 +331,7 @@ def _unit_row(state: State, out: Output, at: int, slot: int) -> None:
 
 
 @jit_in_place
-def _deadlines(state: State, out: Output, at: int, event: int, timeout: float, mode: int) -> int:
+def _deadlines(state: State, out: Output, at: int, event: int, timeout: float, line: Line, mode: int) -> int:
     """Rows for entities of which something is overdue at the new watermark. Next free row."""
     clock = state.clock[0]
     while clock.timers > 0:
@@ -335,7 +345,18 @@ def _deadlines(state: State, out: Output, at: int, event: int, timeout: float, m
             if evidence.show(state, entity, x, out.why[at], F_NEW, CAP_EVIDENCE, False):
                 _unit_row(state, out, at, slot)
                 at += 1
+                _suspect_overdue(state, entity, line.known)
     return at
+
+
+@jit_in_place
+def _suspect_overdue(state: State, entity: Records, line_known: bool) -> None:
+    """What is overdue in an entity may make it the next one under suspicion in its source."""
+    where = known_slot(state.sources, entity.source, state.clock[0])
+    if where >= 0 and evidence.is_first_suspicion(entity):
+        source = state.sources[where]
+        sources.advance(state.clock[0], source, entity.looked, line_known)
+        sources.suspect(state, source)
 
 
 @jit_in_place
@@ -369,6 +390,8 @@ def _end_in_source(
     source, now = state.sources[where], entity.last + timeout
     sources.advance(clock, source, now, line_known)
     sources.count(state, source, mix(entity.previous, TAG_END))
+    if evidence.is_first_suspicion(entity):
+        sources.suspect(state, source)
     if not sources.weigh(source):
         return at
     _source_row(out, clock, at, source, event, now, clock.watermark)
@@ -381,7 +404,7 @@ def _end_in_source(
 def _pass_time(state: State, out: Output, at: int, event: int, timeout: float, line: Line, mode: int) -> int:
     """Rows that the new watermark brings: what is overdue, idle entities, silent sources. Next free row."""
     clock = state.clock[0]
-    at = _deadlines(state, out, at, event, timeout, mode)
+    at = _deadlines(state, out, at, event, timeout, line, mode)
     at = _ends(state, out, at, event, timeout, line, mode)
     step = clock.watermark - clock.tick
     clock.tick = clock.watermark
@@ -471,8 +494,10 @@ def _source_slot(state: State, key: np.uint64, now: float) -> int:
         source.peak[:] = 0.0
         source.peak[sources.LINE] = sources.NO_LINE
         source.errors = source.erred = source.shown = source.told = source.minute = source.suspected = 0.0
-        source.counted = 0.0
-        source.since = source.last = source.spoke = source.weighed = now
+        source.counted = source.count = source.expected = source.swung = 0.0
+        source.swing = 1.0 / sources.CLUMPING
+        source.highest = source.once = source.twice = 0.0
+        source.since = source.last = source.spoke = source.weighed = source.troubled = now
         source.week_hour = now // seasons.HOUR
         source.week[:] = 0
         source.week_once[:] = 0
@@ -505,7 +530,7 @@ def _source_features(
         x[F_SOURCE_TRANSITION] = _surprise(counts, moments, clock, after, template)
     source.previous = template
     silence.spoken(source, now)
-    rank = 0 if severity < 13 else 1 if severity < 17 else 2 if severity < 21 else 3
+    rank = 0 if severity < 13 else 1 if severity < ERROR_LEVEL else 2 if severity < 21 else 3
     if rank == 3:
         x[F_SEVERE] = _severe(counts, moments, clock, mix(key, TAG_SEVERITY))
     x[F_SEVERITY] = SEVERITY_NATS * rank
@@ -653,7 +678,7 @@ def run(
         source = _source_features(state, x, events, row, now, line.known)
         attribute = _parameter_features(state, source, x, events, row, attribute)
         if events.entity[row] != 0:
-            unit = _entity_features(state, x, out.why[at], events, row, now, known, faulty, mode)
+            unit = _entity_features(state, source, x, out.why[at], events, row, now, known, faulty, mode)
             out.line[at] = usual.line_nats(state, state.entities[unit], line, x, EVENT, out.scale[at])
             _known_of_unit(state, out, at, unit)
         else:

@@ -11,15 +11,15 @@ from math import exp, log
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.context.ages import deadline, learn_time
 from models.context.tables import (
-    AGE_BINS,
     DUE_ITEMS,
     DUE_TIMES,
     TAG_ALL,
     TAG_KIND,
     TAG_PAIR,
+    TAG_SEVERITY,
     TAG_WORD,
     TEMPLATE_WORDS,
     Records,
@@ -39,8 +39,7 @@ USUAL_UNITS: Final = 5  # ended units that say what is usual at all
 USUAL_SHARE: Final = 0.5  # of the units that show something by their first end: then it has a deadline
 MOST_COUNTED: Final = 1024  # occurrences in a unit that are told apart
 NO_COUNT: Final = 1 << 30
-YOUNGEST: Final = 0.25  # s, upper end of the first bin of ages
-AGE_RATIO: Final = 1.5  # from one bin of ages to the next
+ERROR_SHOWN: Final = -1  # `times` of a node that stands for a template at level ERROR
 SAME_STEP: Final = 1.1  # deadlines that lie no further apart than this ratio (and a second) are one step
 APART_AFTER: Final = 100.0  # units of a kind after which suspicious ones are learnt apart
 SETTLED_UNITS: Final = 1000.0  # units of a kind after which all of them are
@@ -72,6 +71,34 @@ def units_of(state: State, kind: np.uint64) -> float:
         return 0.0
     units: float = state.kinds[slot].units
     return units
+
+
+@jit_in_place
+def error_of(template: np.uint64) -> np.uint64:
+    """The item that stands for a template at level ERROR or worse."""
+    return mix(template, TAG_SEVERITY)
+
+
+@jit_in_place
+def nats_of_error(state: State, kind: np.uint64, item: np.uint64, left_out: float) -> tuple[float, float]:
+    """-log of the share of all units of a kind that ever ended, under suspicion or not, that have shown an
+    error as rare as this one, and the share that have shown this one.
+
+    That there was an error for the first time is as rare as such first times were (Good, Biometrika 40,
+    1953), so where errors are worded anew each time, new ones say little.
+    """
+    where = known_slot(state.kinds, kind, state.clock[0])
+    if where < 0:
+        return 0.0, 0.0
+    known = state.kinds[where]
+    slot = known_slot(state.shares, _share_key(kind, item, 0), state.clock[0])
+    shown, first = 0.0, known.errors
+    if slot >= 0:
+        share = state.shares[slot]
+        shown = share.apart + share.n * known.ended / max(1.0, known.units)
+        first -= left_out if shown <= left_out else 0.0  # it was the one that showed it first
+    shown, ended = max(0.0, shown - left_out), max(0.0, known.ended - left_out)
+    return max(0.0, nats_of_share(shown + first, ended)), min(1.0, shown / max(1.0, ended))
 
 
 @jit_in_place
@@ -202,7 +229,7 @@ def make_kind(state: State, kind: np.uint64, now: float) -> int:
     where, fresh = slot_of(state.kinds, kind, state.clock[0])
     known = state.kinds[where]
     if fresh:
-        known.ended = known.units = known.built = 0.0
+        known.ended = known.units = known.built = known.errors = 0.0
         known.due = known.settled = known.judged = known.certain = 0
         known.since = now
         known.gaps[:] = 0
@@ -221,18 +248,22 @@ def _learn(state: State, slot: int, kind: np.uint64, suspicious: bool, may_settl
         known.ended += 1.0
         if not apart:
             known.units += 1.0
-            _learn_time(known.gaps, entity.longest)
+            learn_time(known.gaps, entity.longest)
     node = int(entity.nodes)
     while node != 0:
         row = state.nodes[node]
         if row.learnt == 0 and row.times > 0:
             _learn_words(state, known, row.item, entity, apart)
+        if row.times == ERROR_SHOWN and row.learnt == 0:
+            if known_slot(state.shares, _share_key(known.key, row.item, 0), state.clock[0]) < 0:
+                known.errors += 1.0
+            learn_share(state, known, row.item, 0, entity, apart)
         times = count_after(row.learnt)
         while times <= row.times:
             share = learn_share(state, known, row.item, times, entity, apart)
             if first and not apart and times <= DUE_TIMES:
                 share.early += 1.0
-                _learn_time(share.ages, row.ages[times - 1])
+                learn_time(share.ages, row.ages[times - 1])
             times = count_after(times)
         node = int(row.in_unit)
     if known.settled == 0 and known.units >= USUAL_UNITS and known.units >= 1.1 * known.built:
@@ -306,47 +337,6 @@ def _learn_lack(known: Records, i: int, lacking: bool, now: float) -> None:
     known.due_apart[i] += 1.0
     if known.due_apart[i] >= APART_UNITS and now - known.due_since[i] >= DAY:
         known.due_lacking[i] = known.built
-
-
-@jit_in_place
-def _learn_time(bins: NDArray[np.uint16], time: float) -> None:
-    """Count an age or a gap (s) in its bin."""
-    bin_ = 0
-    edge = YOUNGEST
-    while bin_ < AGE_BINS - 1 and time > edge:
-        edge *= AGE_RATIO
-        bin_ += 1
-    if bins[bin_] == 65_535:
-        for i in range(AGE_BINS):
-            bins[i] //= 2
-    bins[bin_] += 1
-
-
-@jit_in_place
-def _quantile(bins: NDArray[np.uint16], q: float) -> float:
-    """Time (s) that a share q of those counted did not exceed; by interpolation within a bin."""
-    total = 0.0
-    for i in range(AGE_BINS):
-        total += bins[i]
-    rest = q * total
-    upper = YOUNGEST
-    for i in range(AGE_BINS):
-        if rest <= bins[i]:
-            lower = 0.0 if i == 0 else upper / AGE_RATIO
-            return lower + (upper - lower) * rest / max(1.0, float(bins[i]))
-        rest -= bins[i]
-        upper *= AGE_RATIO
-    return upper
-
-
-@jit_in_place
-def deadline(bins: NDArray[np.uint16]) -> float:
-    """Time (s) that one unit in a thousand exceeds, if long times fall off like a power law.
-
-    As far, as a ratio, beyond the 99% quantile as that is beyond the 90% one.
-    """
-    most, nearly_all = _quantile(bins, 0.9) + 1.0, _quantile(bins, 0.99) + 1.0
-    return nearly_all * nearly_all / most
 
 
 @jit

@@ -5,7 +5,9 @@ up:
 
 - rates: over its templates, its errors, and all of its events, how surprising it is that there were so many
   in the last minute, given those of the hour before: half the deviance of a negative binomial count
-  (McCullagh & Nelder, Generalized Linear Models, 1989), as log lines come in clumps;
+  (McCullagh & Nelder, Generalized Linear Models, 1989), as log lines come in clumps, and load in swings: how
+  wide, each source's own minutes say. Units that come under suspicion are counted likewise, over a quarter of
+  an hour, and held against a week.
   A burst of errors needs no history: until it is known how many are usual, they count by USUAL_ERRORS;
 - shifts: over the slots of measured numbers, z^2 / 2 of the mean of the last values.
 
@@ -29,8 +31,10 @@ from models.context.tables import (
     MINUTES,
     POOL,
     SOURCE_EVIDENCE,
+    TAG_ALL,
     TAG_RATE,
     TAG_SEVERITY,
+    TAG_SUSPECT,
     Records,
     State,
     mix,
@@ -42,7 +46,12 @@ from models.jit import jit, jit_in_place
 RATES, SHIFTS, LINE = range(SOURCE_EVIDENCE + 1)
 SHORT: Final = 60.0  # s, the while over which a source is judged
 LONG: Final = 3600.0  # s, what that is compared with
-CLUMPING: Final = 10.0  # of counts: their rate varies by about 1 / sqrt(CLUMPING) of itself
+# s: units under suspicion are few, so they are counted for longer, and held against more
+SUSPECT_SHORT, SUSPECT_LONG = 900.0, 7 * DAY
+CLUMPING: Final = 10.0  # of counts, at most: their rate varies by about 1 / sqrt(CLUMPING) of itself
+MOST_SWING: Final = 2.0  # of the log of a count over what was expected: trouble counts no more than this
+SWING_WORTH: Final = 10.0  # minutes that CLUMPING is believed for, before a source has shown its own
+SWING_WHILE: Final = 1000.0  # minutes over which that is learnt
 LEAST_MINUTES: Final = 5  # of a source, with events, that say what is usual at all
 USUAL_ERRORS: Final = 5.0  # a minute, of a source that has yet to show how many are usual
 LASTING: Final = 2.0  # times as long as a source was known before: what lasts longer is the new normal
@@ -51,15 +60,21 @@ POOL_TAIL: Final = 0.01  # share of these that may be of trouble, and say nothin
 POOL_WORTH: Final = 60.0  # minutes of a source that count as much as those of all
 NO_LINE: Final = -1e18  # what the highest of no rows says; tables hold finite numbers
 STEP_SHARE: Final = 0.25  # by which evidence grows before it is shown again: a burst grows with each event
+EPISODE_APART: Final = 900.0  # s between troubles of a source that are two, as incidents are
+DAY_MINUTES: Final = 1440.0
+EPISODE_KEPT: Final = DAY  # s, over which it fades how high they went
 SLIGHT: Final = 1.0  # nats: what adds less to a source under suspicion is learnt all the same
 
 
 @jit_in_place
-def surprise_of_count(count: float, expected: float) -> float:
-    """Half the deviance of a count above what is expected of it, nats; 0 below."""
+def surprise_of_count(count: float, expected: float, clumping: float) -> float:
+    """Half the deviance of a count above what is expected of it, nats; 0 below.
+
+    clumping: the size of a negative binomial count, whose rate varies by 1 / sqrt(clumping) of itself.
+    """
     if count <= expected:
         return 0.0
-    clumped: float = (count + CLUMPING) * log((count + CLUMPING) / (expected + CLUMPING))
+    clumped: float = (count + clumping) * log((count + clumping) / (expected + clumping))
     return count * log(count / expected) - clumped
 
 
@@ -88,11 +103,14 @@ def advance(clock: Records, source: Records, now: float, line_known: bool) -> No
 @jit_in_place
 def _close_minute(clock: Records, source: Records, line_known: bool) -> None:
     """A minute is over. It is learnt when the next one is none of trouble, whose beginning it may be."""
+    _learn_swing(source)
     suspicious = _suspicion(source, source.peak) >= SUSPICION
     if not suspicious:
         source.suspected = 0.0
-    elif source.suspected == 0.0:
-        source.suspected = source.weighed
+    else:
+        _learn_episode(source)
+        if source.suspected == 0.0:
+            source.suspected = source.weighed
     if suspicious and _is_young_trouble(source):
         source.holds = 0
         return
@@ -102,6 +120,47 @@ def _close_minute(clock: Records, source: Records, line_known: bool) -> None:
     source.holds = 1 if source.minute * SHORT >= source.since + SHORT else 0
     for k in range(SOURCE_EVIDENCE + 1):
         source.held[k] = source.peak[k]
+
+
+@jit_in_place
+def _learn_episode(source: Records) -> None:
+    """A minute was one of trouble: how high that goes is usual once it went so high twice, 15 minutes apart.
+
+    What happened once may be trouble; load that swings comes again.
+    """
+    passed = source.weighed - source.troubled
+    if passed > EPISODE_APART:
+        source.twice = max(source.twice, min(source.once, source.highest))
+        source.once = max(source.once, source.highest)
+        fade = exp(-passed / EPISODE_KEPT)
+        source.twice *= fade
+        source.once *= fade
+        source.highest = 0.0
+    source.highest = max(source.highest, source.peak[RATES])
+    source.troubled = source.weighed
+
+
+@jit_in_place
+def _learn_swing(source: Records) -> None:
+    """How far the count of a minute was from what the hour before let expect: beyond chance, as a variance.
+
+    Of trouble, too, as a source that swings is in trouble each time until that is known; so its log is cut.
+    """
+    if source.expected <= 0.0:
+        return
+    ratio = log((source.count + 0.5) / (source.expected + 0.5))
+    ratio = min(MOST_SWING, max(-MOST_SWING, ratio))
+    chance = 1.0 / (source.count + 0.5) + 1.0 / (source.expected + 0.5)
+    source.swung = min(source.swung + 1.0, SWING_WHILE)
+    source.swing += (ratio * ratio - chance - source.swing) / (source.swung + SWING_WORTH)
+    source.expected = 0.0
+
+
+@jit_in_place
+def _clumping(source: Records) -> float:
+    """The size of the negative binomial counts of a source: what it has shown, CLUMPING at most."""
+    size: float = 1.0 / max(1.0 / CLUMPING, source.swing)
+    return size
 
 
 @jit_in_place
@@ -194,7 +253,10 @@ def calibrated(source: Records, evidence: Records, k: int) -> float:
     """Evidence beyond what is usual of the source, in nats; of its errors alone until something is usual."""
     if source.minutes < LEAST_MINUTES:
         return source.errors if k == RATES else 0.0
-    beyond: float = max(0.0, (evidence[k] - source.centre[k]) / source.spread[k])
+    spread = source.spread[k]
+    if k == RATES:  # two minutes of all that are known have gone as high
+        spread = max(spread, (source.twice - source.centre[k]) / log(0.5 * min(source.minutes, DAY_MINUTES)))
+    beyond: float = max(0.0, (evidence[k] - source.centre[k]) / spread)
     return beyond
 
 
@@ -230,8 +292,24 @@ def _contribute(source: Records, row: Records, k: int, added: float) -> None:
 
 
 @jit_in_place
+def suspect(state: State, source: Records) -> None:
+    """One more unit under suspicion in a source, up to which its evidence has faded."""
+    since = max(state.clock[0].resumed, source.since)
+    _count(state, source, TAG_SUSPECT, since, SUSPECT_SHORT, SUSPECT_LONG)
+
+
+@jit_in_place
 def count(state: State, source: Records, item: np.uint64) -> None:
     """One more event of a source, up to which its evidence has faded, that is this."""
+    _count(state, source, item, max(state.clock[0].rates_since, source.since), SHORT, LONG)
+
+
+@jit_in_place
+def _count(state: State, source: Records, item: np.uint64, since: float, short: float, long: float) -> None:
+    """One more of an item, held against the while `long` (s) by how many there were in the last `short` (s).
+
+    since: from when on it could have been counted.
+    """
     clock, now = state.clock[0], source.weighed
     slot, fresh = slot_of(state.rates, mix(mix(source.key, item), TAG_RATE), clock)
     row = state.rates[slot]
@@ -239,26 +317,28 @@ def count(state: State, source: Records, item: np.uint64) -> None:
         row.hour = row.top = 0.0
         row.by_hour[:] = 0.0
         row.once[:] = 0.0
-    if fresh or row.since < clock.rates_since:
+    if fresh or row.since < since:
         row.short = row.taught = row.long = row.nats = 0.0
-        row.since = max(now, clock.rates_since)
+        row.since = max(now, since)
         row.time = now
     passed = now - row.time
-    fade = exp(-passed / SHORT)
+    fade = exp(-passed / short)
     row.short *= fade
     row.taught *= fade
-    row.long *= exp(-passed / LONG)
-    age = max(SHORT, now - max(clock.rates_since, source.since))
-    before = LONG * (1.0 - exp(-age / LONG)) - SHORT * (1.0 - exp(-age / SHORT))  # s, without the last minute
-    expected = (max(0.0, row.long - row.taught) + 0.5) * SHORT / before
+    row.long *= exp(-passed / long)
+    age = max(short, now - since)
+    before = long * (1.0 - exp(-age / long)) - short * (1.0 - exp(-age / short))  # s, without the last ones
+    expected = (max(0.0, row.long - row.taught) + 0.5) * short / before
     seasons.pass_hours(row, now)
     expected = max(expected, seasons.usual_count(row, now))
     row.short += 1.0
     row.top = max(row.top, row.short)
-    surprise = surprise_of_count(row.short, expected)
+    surprise = surprise_of_count(row.short, expected, _clumping(source))
     _contribute(source, row, RATES, surprise)
+    if item == TAG_ALL:
+        source.count, source.expected = row.short, expected
     if item == TAG_SEVERITY:
-        source.errors = surprise_of_count(row.short, USUAL_ERRORS)
+        source.errors = surprise_of_count(row.short, USUAL_ERRORS, CLUMPING)
         source.erred = source.minute
     # trouble teaches no more than what is expected anyway, without which that would be forgotten
     taught = min(1.0, expected / row.short) if _apart(source, surprise) else 1.0

@@ -18,7 +18,7 @@ TEMPLATE_WORDS: Final = 12  # of a template, as many as the miner finds
 AGE_BINS: Final = 32  # of the ages at which units show something; models/context/reference.py
 DUE_TIMES: Final = 3  # occurrences of a template in a unit that each have a deadline
 DUE_ITEMS: Final = 512  # deadlines of a kind of units
-EVIDENCE: Final = 5  # kinds of evidence of a unit, after which stands what its highest row says
+EVIDENCE: Final = 6  # kinds of evidence of a unit, after which stands what its highest row says
 SOURCE_EVIDENCE: Final = 2  # kinds of evidence of a source over a minute, and its highest row, likewise
 MINUTES: Final = 64  # of a source, whose evidence says what is usual
 POOL: Final = 512  # minutes of any source, likewise
@@ -39,6 +39,7 @@ TAG_KIND: Final = np.uint64(0x589965CC75374CC3)
 TAG_END: Final = np.uint64(0xA24BAED4963EE407)
 TAG_PAIR: Final = np.uint64(0xD6E8FEB86659FD93)
 TAG_FAULT: Final = np.uint64(0xE0B34AA1C56D0F27)
+TAG_SUSPECT: Final = np.uint64(0xC2B2AE3D27D4EB4F)
 
 Records: TypeAlias = Any  # structured arrays and their records, whose fields no type checker sees
 
@@ -60,8 +61,10 @@ TEMPLATE: Final = np.dtype([
 # the minute of the last one; shown: evidence when it was shown last, in the minute `told`; weighed: up to
 # when evidence has faded; minute: the one that peak is of; counted: the last one that was a unit; held:
 # peaks of the one before, if holds, which the next one has yet to confirm; suspected: since when; recent:
-# the peaks of the last minutes, of `lines` of which the highest row is known; week: longest usual gap by
-# hour of the week, s, and the longest that was seen once, up to the hour week_hour
+# the peaks of the last minutes, of `lines` of which the highest row is known; count: of the last minute, and
+# what was expected of it; swing: by how much both differ, of `swung` minutes; highest: evidence of rates in
+# the last trouble, up to `troubled`; once, twice: how high those before went, once or twice; week: longest
+# usual gap by hour of the week, s, and the longest that was seen once, up to the hour week_hour
 SOURCE: Final = np.dtype([
     *_SLOT, ("previous", "u8"), ("events", "f8"), ("since", "f8"), ("last", "f8"), ("spoke", "f8"),
     ("gaps", "f8"), ("longest_gap", "f8"), ("silent", "f8"), ("pause", "f8"), ("usual_pause", "f8"),
@@ -72,6 +75,8 @@ SOURCE: Final = np.dtype([
     ("suspected", "f8"), ("minutes", "i8"), ("lines", "i8"),
     ("recent", "f4", (MINUTES, SOURCE_EVIDENCE + 1)), ("centre", "f8", (SOURCE_EVIDENCE + 1,)),
     ("spread", "f8", (SOURCE_EVIDENCE + 1,)),
+    ("count", "f8"), ("expected", "f8"), ("swing", "f8"), ("swung", "f8"),
+    ("highest", "f8"), ("once", "f8"), ("twice", "f8"), ("troubled", "f8"),
     ("week_hour", "f8"), ("week", "u2", (WEEK_HOURS,)), ("week_once", "u2", (WEEK_HOURS,)),
 ])  # fmt: skip
 # what events of a source are -> how many there were, fading over a minute; how many of those were taught, and
@@ -89,12 +94,14 @@ SHARE: Final = np.dtype([
     *_SLOT, ("kind", "u8"), ("template", "u8"), ("times", "i8"), ("unit", "i8"), ("n", "f8"), ("early", "f8"),
     ("apart", "f8"), ("since", "f8"), ("ended", "f8"), ("ages", "u2", (AGE_BINS,)),
 ])  # fmt: skip
-# kind of units -> since when it is known, how many have ended and how many of those were learnt; whether that
-# is settled; the longest pauses of its units, and what is longer than nearly all of them; its deadlines in
-# the order of ages, made of `built` units, and of each how many units in a row have lacked it, since when;
-# how many units were judged, the evidence of the last ones, what that says is usual, whether that is certain
+# kind of units -> since when it is known, how many have ended and how many of those were learnt; how many
+# different errors they have shown; whether that is settled; the longest pauses of its units, and what is
+# longer than nearly all of them; its deadlines in the order of ages, made of `built` units, and of each how
+# many units in a row have lacked it, since when; how many units were judged, the evidence of the last ones,
+# what that says is usual, whether that is certain
 KIND: Final = np.dtype([
-    *_SLOT, ("since", "f8"), ("ended", "f8"), ("units", "f8"), ("settled", "i8"), ("built", "f8"),
+    *_SLOT, ("since", "f8"), ("ended", "f8"), ("units", "f8"), ("errors", "f8"), ("settled", "i8"),
+    ("built", "f8"),
     ("due", "i8"),
     ("gaps", "u2", (AGE_BINS,)), ("quiet", "f8"), ("due_template", "u8", (DUE_ITEMS,)),
     ("due_times", "i8", (DUE_ITEMS,)), ("due_age", "f8", (DUE_ITEMS,)), ("due_step", "f8", (DUE_ITEMS,)),
@@ -102,12 +109,13 @@ KIND: Final = np.dtype([
     ("judged", "i8"), ("certain", "i8"), ("recent", "f4", (RECENT_UNITS, EVIDENCE + 1)),
     ("centre", "f8", (EVIDENCE + 1,)), ("spread", "f8", (EVIDENCE + 1,)),
 ])  # fmt: skip
-# Links between nodes, and from an entity to its nodes, are indices of nodes; 0 is none.
+# suspected: whether it has counted in its source as one under suspicion. Links between nodes, and from an
+# entity to its nodes, are indices of nodes; 0 is none.
 ENTITY: Final = np.dtype([
-    *_SLOT, ("first", "f8"), ("last", "f8"), ("episode", "i8"), ("waiting", "i8"), ("severity", "i8"),
+    *_SLOT, ("first", "f8"), ("last", "f8"), ("episode", "i4"), ("waiting", "i4"), ("severity", "i4"),
     ("first_template", "u8"), ("previous", "u8"), ("source", "u8"), ("path", "u8"),
-    ("serial", "i8"), ("kind", "u8"), ("judged", "i8"), ("faulty", "i8"), ("faults", "f8"),
-    ("nodes", "i4"), ("items", "i4"), ("lossy", "i8"),
+    ("serial", "i8"), ("kind", "u8"), ("judged", "i4"), ("faulty", "i4"), ("faults", "f8"),
+    ("nodes", "i4"), ("items", "i4"), ("lossy", "i4"), ("suspected", "i4"),
     ("evidence", "f8", (EVIDENCE + 1,)), ("shown", "f8"),
     ("due", "f8"), ("timer", "i4"), ("checked", "f8"), ("step", "f8"), ("step_nats", "f8"), ("steps", "f8"),
     ("longest", "f8"), ("quiet_at", "f8"), ("looked", "f8"),
@@ -120,18 +128,20 @@ ENTITY: Final = np.dtype([
 REASON: Final = np.dtype([
     ("kind", "i8"), ("template", "u8"), ("nats", "f8"), ("share", "f8"), ("age", "f8"),
 ])  # fmt: skip
-# what a unit has shown: a template so many times, the first ones at these ages (s), or a word (times 0)
+# what a unit has shown: a template so many times, the first ones at these ages (s), a word (times 0), or an
+# error (times -1)
 NODE: Final = np.dtype([
     ("item", "u8"), ("unit", "i4"), ("in_bucket", "i4"), ("in_unit", "i4"), ("times", "i4"), ("learnt", "i4"),
     ("ages", "f4", (DUE_TIMES,)),
 ])  # fmt: skip
 # doubted: serial number of the first unit since times are doubted, 0 for not;
-# recent: units that began, seconds that passed and events that came, fading over a week; pool: the peaks of
-# the last minutes of all sources, `pooled` of them so far, with what they say is usual
+# resumed: when this stream began, where training was before; recent: units that began, seconds that passed
+# and events that came, fading over a week; pool: the peaks of the last minutes of all sources, `pooled` of
+# them so far, with what they say is usual
 CLOCK: Final = np.dtype([
-    ("watermark", "f8"), ("start", "f8"), ("rates_since", "f8"), ("doubted", "i8"), ("accesses", "i8"),
-    ("tick", "f8"), ("silence_due", "f8"), ("units", "i8"), ("free_node", "i8"), ("next_node", "i8"),
-    ("next_end", "i8"), ("timers", "i8"), ("forgotten", "i8"), ("speakers", "i8"),
+    ("watermark", "f8"), ("start", "f8"), ("rates_since", "f8"), ("resumed", "f8"), ("doubted", "i8"),
+    ("accesses", "i8"), ("tick", "f8"), ("silence_due", "f8"), ("units", "i8"), ("free_node", "i8"),
+    ("next_node", "i8"), ("next_end", "i8"), ("timers", "i8"), ("forgotten", "i8"), ("speakers", "i8"),
     ("recent_units", "f8"), ("recent_seconds", "f8"), ("recent_events", "f8"),
     ("pooled", "i8"), ("pool", "f4", (POOL, SOURCE_EVIDENCE)),
     ("pool_spread", "f8", (SOURCE_EVIDENCE,)),

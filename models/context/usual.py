@@ -18,7 +18,8 @@ from models.context.reference import SETTLED_UNITS, USUAL_UNITS
 from models.context.tables import EVIDENCE, RECENT_UNITS, TAG_ALL, Records, State, known_slot
 from models.jit import jit, jit_in_place
 
-NEW, OVERDUE, REPEATS, ENDING, KNOWN, LINE = range(EVIDENCE + 1)
+NEW, OVERDUE, REPEATS, ENDING, KNOWN, ERROR, LINE = range(EVIDENCE + 1)
+ADDED: Final = ERROR  # kinds before it add up; an error is new, too, and counts there if it says more
 CERTAIN_UNITS: Final = 250  # of a kind, where a share TAIL of them says nothing: fewer leave it to chance
 TAIL: Final = 0.1  # share of the units that training has seen which may be faulty, and say nothing
 SUSPICION: Final = 7.0  # nats of evidence that make a unit suspicious: about one normal unit in a thousand
@@ -92,6 +93,8 @@ def judge_of(state: State, kind: np.uint64) -> int:
 def calibrated(known: Records, evidence: NDArray[np.float64], k: int) -> float:
     """Evidence beyond what is usual, in nats."""
     beyond: float = max(0.0, (evidence[k] - known.centre[k]) / known.spread[k])
+    if k == NEW:
+        beyond = max(beyond, (evidence[ERROR] - known.centre[ERROR]) / known.spread[ERROR])
     return beyond
 
 
@@ -102,7 +105,7 @@ def suspicion(state: State, entity: Records) -> float:
     if judge < 0:
         return 0.0
     total = 0.0
-    for k in range(EVIDENCE):
+    for k in range(ADDED):
         total += calibrated(state.kinds[judge], entity.evidence, k)
     return total
 

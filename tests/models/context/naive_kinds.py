@@ -16,10 +16,10 @@ import numpy as np
 
 from tests.models.context.naive import DAY, usual_of
 
-KINDS_OF_EVIDENCE = ("unit_new", "unit_overdue", "unit_repeats", "unit_ending")
+KINDS_OF_EVIDENCE = ("unit_new", "unit_overdue", "unit_repeats", "unit_ending", "error")
 ALL = ""  # the kind of all units
 
-# What a unit may show: a template so many times, or a word, 0 times.
+# What a unit may show: a template so many times, or a word, 0 times, or a template as an error, -1 times.
 What: TypeAlias = tuple[str | int, int]
 # Which of two things that are due at one moment comes first means nothing, yet it is to be the same in both.
 Order: TypeAlias = Callable[[str, What], int]
@@ -89,6 +89,7 @@ class Unit:
     longest_pause: float = 0.0  # before it ended first
     templates: dict[str, Shown] = field(default_factory=dict)
     words: set[int] = field(default_factory=set)  # those that have counted as new
+    errors: dict[str, bool] = field(default_factory=dict)  # templates at level ERROR, and whether learnt
     evidence: dict[str, float] = field(default_factory=lambda: dict.fromkeys(KINDS_OF_EVIDENCE, 0.0))
     shown: float = 0.0  # evidence when it was shown last
     look_at: float = inf  # when it is looked at next, if it shows nothing until then
@@ -144,6 +145,7 @@ class Kind:
         self.name, self.since = name, since
         self.ended = self.units = 0  # those learnt are fewer, as some are learnt apart
         self.settled = self.certain = False
+        self.errors = 0  # different ones that units have shown
         self.pauses = Times()  # the longest of each unit
         self.shares: dict[What, Share] = {}
         self.pairs: dict[tuple[What, What], Pair] = {}
@@ -156,6 +158,13 @@ class Kind:
     def shown_by(self, what: What, but: int) -> float:
         """How many units have shown something; `but` 1 leaves one out."""
         return max(0.0, self.shares[what].n - but) if what in self.shares else 0.0
+
+    def nats_of_error(self, template: str, but: int) -> float:
+        """Of all units that ever ended, so many have shown this error, or were the first to show another."""
+        share = self.shares.get((template, -1), Share())
+        shown = share.apart + share.n * self.ended / max(1, self.units)
+        first = self.errors - (but if (template, -1) in self.shares and shown <= but else 0)
+        return max(0.0, nats_of_share(max(0.0, shown - but) + first, max(0, self.ended - but)))
 
     def nats_lacking(self, due: Deadline, but: int) -> float:
         return max(0.0, nats_of_share(max(0.0, due.lacking - but), max(0, self.built - but)))
@@ -191,6 +200,9 @@ class Kind:
                 if first and not apart and times <= 3:
                     share.early += 1
                     share.ages.add(shown.ages[times - 1])
+        for template in (template for template, learnt in unit.errors.items() if not learnt):
+            self.errors += (template, -1) not in self.shares
+            self.count((template, -1), unit, apart)
 
     def count(self, what: What, unit: Unit, apart: bool) -> Share:
         """One more unit that shows something.
@@ -265,10 +277,12 @@ class Kind:
 
     def beyond(self, evidence: dict[str, float]) -> dict[str, float]:
         """Nats beyond what is usual."""
-        return {
+        beyond = {
             kind: max(0.0, (evidence[kind] - centre) / spread)
             for kind, (centre, spread) in self.usual.items()
         }
+        error = beyond.pop("error", 0.0)  # is new, too: what says more counts
+        return {kind: max(nats, error) if kind == "unit_new" else nats for kind, nats in beyond.items()}
 
     def shift(self, by: float) -> None:
         """Go on in a stream of another time."""

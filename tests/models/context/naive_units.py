@@ -66,14 +66,17 @@ class Units:
     def rows(self, events: Sequence[Event], miner: TemplateMiner) -> Iterator[Row]:
         """Rows of the events with an entity, in order, before each those that its time brings."""
         ids, shapes = miner.mine([message for _, _, _, _, message, *_ in events])
-        for i, (now, _, _, name, *_) in enumerate(events):
+        for i, (now, severity, _, name, *_) in enumerate(events):
             self.watermark = max(now, self.watermark)
             yield from self.overdue(i)
             yield from self.ends(i)
             template = miner.text(int(ids[i]))
             self.words[template] = [word for word in shapes.words[i].tolist() if word]
             if name:
-                x = self.show(self.observe(name, template, now))
+                unit = self.observe(name, template, now)
+                if severity >= 17:
+                    self.count_error(unit, template)
+                x = self.show(unit)
                 yield Row("event", i, now, self.watermark, template, name, x)
 
     def units_of(self, kind: str) -> int:
@@ -115,6 +118,13 @@ class Units:
             if nats > 0.7 and word not in unit.words:
                 unit.words.add(word)
                 unit.evidence["unit_new"] += nats
+
+    def count_error(self, unit: Unit, template: str) -> None:
+        """The rarest error of a unit counts, by all units that ever ended."""
+        if template not in unit.errors:
+            unit.errors[template] = False
+            nats = self.kinds[unit.kind].nats_of_error(template, self.but) if unit.kind in self.kinds else 0.0
+            unit.evidence["error"] = max(unit.evidence["error"], nats)
 
     def count_repeats(self, unit: Unit, template: str, times: int) -> None:
         """Of the units that reach the count before, so many reach this one."""
@@ -247,6 +257,7 @@ class Units:
                 kind.settled = self.modes.calibrate and kind.units >= 1000
         for shown in unit.templates.values():
             shown.learnt = shown.times
+        unit.errors = dict.fromkeys(unit.errors, True)
 
     def beyond(self, unit: Unit) -> dict[str, float]:
         """Evidence beyond what is usual of its kind, or of all: where 5 were judged, 250 in training."""

@@ -29,7 +29,8 @@ COLUMNS = [FEATURES.index(name) for name in NAMES]
 
 def compiled_rows(events: list[Event], timeout: float, batch: int) -> list[naive.Row]:
     """Rows of the compiled context, fed in batches, as the naive one gives them."""
-    context = Context(TemplateMiner(), timeout)
+    # nothing is learnt of units: whether one is under suspicion, the twin does not know
+    context = Context(TemplateMiner(), timeout, mode=0)
     found = []
     for first in range(0, len(events), batch):
         part = EventBatch.of(events[first : first + batch])
