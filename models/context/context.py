@@ -28,7 +28,7 @@ _TIMES: Final = {
     "templates": ("first_seen",),
     "shares": ("since",),
     "kinds": ("since", "due_since"),
-    "sources": ("since", "last", "spoke", "paused", "weighed", "suspected", "troubled"),
+    "sources": ("since", "last", "spoke", "paused", "weighed", "suspected"),
 }
 
 

@@ -494,10 +494,8 @@ def _source_slot(state: State, key: np.uint64, now: float) -> int:
         source.peak[:] = 0.0
         source.peak[sources.LINE] = sources.NO_LINE
         source.errors = source.erred = source.shown = source.told = source.minute = source.suspected = 0.0
-        source.counted = source.count = source.expected = source.swung = 0.0
-        source.swing = 1.0 / sources.CLUMPING
-        source.highest = source.once = source.twice = 0.0
-        source.since = source.last = source.spoke = source.weighed = source.troubled = now
+        source.counted = 0.0
+        source.since = source.last = source.spoke = source.weighed = now
         source.week_hour = now // seasons.HOUR
         source.week[:] = 0
         source.week_once[:] = 0

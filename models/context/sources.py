@@ -5,9 +5,8 @@ up:
 
 - rates: over its templates, its errors, and all of its events, how surprising it is that there were so many
   in the last minute, given those of the hour before: half the deviance of a negative binomial count
-  (McCullagh & Nelder, Generalized Linear Models, 1989), as log lines come in clumps, and load in swings: how
-  wide, each source's own minutes say. Units that come under suspicion are counted likewise, over a quarter of
-  an hour, and held against a week.
+  (McCullagh & Nelder, Generalized Linear Models, 1989), as log lines come in clumps. Units
+  that come under suspicion are counted likewise, over a quarter of an hour, and held against a week.
   A burst of errors needs no history: until it is known how many are usual, they count by USUAL_ERRORS;
 - shifts: over the slots of measured numbers, z^2 / 2 of the mean of the last values.
 
@@ -31,7 +30,6 @@ from models.context.tables import (
     MINUTES,
     POOL,
     SOURCE_EVIDENCE,
-    TAG_ALL,
     TAG_RATE,
     TAG_SEVERITY,
     TAG_SUSPECT,
@@ -48,10 +46,7 @@ SHORT: Final = 60.0  # s, the while over which a source is judged
 LONG: Final = 3600.0  # s, what that is compared with
 # s: units under suspicion are few, so they are counted for longer, and held against more
 SUSPECT_SHORT, SUSPECT_LONG = 900.0, 7 * DAY
-CLUMPING: Final = 10.0  # of counts, at most: their rate varies by about 1 / sqrt(CLUMPING) of itself
-MOST_SWING: Final = 2.0  # of the log of a count over what was expected: trouble counts no more than this
-SWING_WORTH: Final = 10.0  # minutes that CLUMPING is believed for, before a source has shown its own
-SWING_WHILE: Final = 1000.0  # minutes over which that is learnt
+CLUMPING: Final = 10.0  # of counts: their rate varies by about 1 / sqrt(CLUMPING) of itself
 LEAST_MINUTES: Final = 5  # of a source, with events, that say what is usual at all
 USUAL_ERRORS: Final = 5.0  # a minute, of a source that has yet to show how many are usual
 LASTING: Final = 2.0  # times as long as a source was known before: what lasts longer is the new normal
@@ -60,21 +55,15 @@ POOL_TAIL: Final = 0.01  # share of these that may be of trouble, and say nothin
 POOL_WORTH: Final = 60.0  # minutes of a source that count as much as those of all
 NO_LINE: Final = -1e18  # what the highest of no rows says; tables hold finite numbers
 STEP_SHARE: Final = 0.25  # by which evidence grows before it is shown again: a burst grows with each event
-EPISODE_APART: Final = 900.0  # s between troubles of a source that are two, as incidents are
-DAY_MINUTES: Final = 1440.0
-EPISODE_KEPT: Final = DAY  # s, over which it fades how high they went
 SLIGHT: Final = 1.0  # nats: what adds less to a source under suspicion is learnt all the same
 
 
 @jit_in_place
-def surprise_of_count(count: float, expected: float, clumping: float) -> float:
-    """Half the deviance of a count above what is expected of it, nats; 0 below.
-
-    clumping: the size of a negative binomial count, whose rate varies by 1 / sqrt(clumping) of itself.
-    """
+def surprise_of_count(count: float, expected: float) -> float:
+    """Half the deviance of a count above what is expected of it, nats; 0 below."""
     if count <= expected:
         return 0.0
-    clumped: float = (count + clumping) * log((count + clumping) / (expected + clumping))
+    clumped: float = (count + CLUMPING) * log((count + CLUMPING) / (expected + CLUMPING))
     return count * log(count / expected) - clumped
 
 
@@ -103,14 +92,11 @@ def advance(clock: Records, source: Records, now: float, line_known: bool) -> No
 @jit_in_place
 def _close_minute(clock: Records, source: Records, line_known: bool) -> None:
     """A minute is over. It is learnt when the next one is none of trouble, whose beginning it may be."""
-    _learn_swing(source)
     suspicious = _suspicion(source, source.peak) >= SUSPICION
     if not suspicious:
         source.suspected = 0.0
-    else:
-        _learn_episode(source)
-        if source.suspected == 0.0:
-            source.suspected = source.weighed
+    elif source.suspected == 0.0:
+        source.suspected = source.weighed
     if suspicious and _is_young_trouble(source):
         source.holds = 0
         return
@@ -120,47 +106,6 @@ def _close_minute(clock: Records, source: Records, line_known: bool) -> None:
     source.holds = 1 if source.minute * SHORT >= source.since + SHORT else 0
     for k in range(SOURCE_EVIDENCE + 1):
         source.held[k] = source.peak[k]
-
-
-@jit_in_place
-def _learn_episode(source: Records) -> None:
-    """A minute was one of trouble: how high that goes is usual once it went so high twice, 15 minutes apart.
-
-    What happened once may be trouble; load that swings comes again.
-    """
-    passed = source.weighed - source.troubled
-    if passed > EPISODE_APART:
-        source.twice = max(source.twice, min(source.once, source.highest))
-        source.once = max(source.once, source.highest)
-        fade = exp(-passed / EPISODE_KEPT)
-        source.twice *= fade
-        source.once *= fade
-        source.highest = 0.0
-    source.highest = max(source.highest, source.peak[RATES])
-    source.troubled = source.weighed
-
-
-@jit_in_place
-def _learn_swing(source: Records) -> None:
-    """How far the count of a minute was from what the hour before let expect: beyond chance, as a variance.
-
-    Of trouble, too, as a source that swings is in trouble each time until that is known; so its log is cut.
-    """
-    if source.expected <= 0.0:
-        return
-    ratio = log((source.count + 0.5) / (source.expected + 0.5))
-    ratio = min(MOST_SWING, max(-MOST_SWING, ratio))
-    chance = 1.0 / (source.count + 0.5) + 1.0 / (source.expected + 0.5)
-    source.swung = min(source.swung + 1.0, SWING_WHILE)
-    source.swing += (ratio * ratio - chance - source.swing) / (source.swung + SWING_WORTH)
-    source.expected = 0.0
-
-
-@jit_in_place
-def _clumping(source: Records) -> float:
-    """The size of the negative binomial counts of a source: what it has shown, CLUMPING at most."""
-    size: float = 1.0 / max(1.0 / CLUMPING, source.swing)
-    return size
 
 
 @jit_in_place
@@ -253,10 +198,7 @@ def calibrated(source: Records, evidence: Records, k: int) -> float:
     """Evidence beyond what is usual of the source, in nats; of its errors alone until something is usual."""
     if source.minutes < LEAST_MINUTES:
         return source.errors if k == RATES else 0.0
-    spread = source.spread[k]
-    if k == RATES:  # two minutes of all that are known have gone as high
-        spread = max(spread, (source.twice - source.centre[k]) / log(0.5 * min(source.minutes, DAY_MINUTES)))
-    beyond: float = max(0.0, (evidence[k] - source.centre[k]) / spread)
+    beyond: float = max(0.0, (evidence[k] - source.centre[k]) / source.spread[k])
     return beyond
 
 
@@ -333,12 +275,10 @@ def _count(state: State, source: Records, item: np.uint64, since: float, short: 
     expected = max(expected, seasons.usual_count(row, now))
     row.short += 1.0
     row.top = max(row.top, row.short)
-    surprise = surprise_of_count(row.short, expected, _clumping(source))
+    surprise = surprise_of_count(row.short, expected)
     _contribute(source, row, RATES, surprise)
-    if item == TAG_ALL:
-        source.count, source.expected = row.short, expected
     if item == TAG_SEVERITY:
-        source.errors = surprise_of_count(row.short, USUAL_ERRORS, CLUMPING)
+        source.errors = surprise_of_count(row.short, USUAL_ERRORS)
         source.erred = source.minute
     # trouble teaches no more than what is expected anyway, without which that would be forgotten
     taught = min(1.0, expected / row.short) if _apart(source, surprise) else 1.0

@@ -61,10 +61,8 @@ TEMPLATE: Final = np.dtype([
 # the minute of the last one; shown: evidence when it was shown last, in the minute `told`; weighed: up to
 # when evidence has faded; minute: the one that peak is of; counted: the last one that was a unit; held:
 # peaks of the one before, if holds, which the next one has yet to confirm; suspected: since when; recent:
-# the peaks of the last minutes, of `lines` of which the highest row is known; count: of the last minute, and
-# what was expected of it; swing: by how much both differ, of `swung` minutes; highest: evidence of rates in
-# the last trouble, up to `troubled`; once, twice: how high those before went, once or twice; week: longest
-# usual gap by hour of the week, s, and the longest that was seen once, up to the hour week_hour
+# the peaks of the last minutes, of `lines` of which the highest row is known; week: longest usual gap by hour
+# of the week, s, and the longest that was seen once, up to the hour week_hour
 SOURCE: Final = np.dtype([
     *_SLOT, ("previous", "u8"), ("events", "f8"), ("since", "f8"), ("last", "f8"), ("spoke", "f8"),
     ("gaps", "f8"), ("longest_gap", "f8"), ("silent", "f8"), ("pause", "f8"), ("usual_pause", "f8"),
@@ -75,8 +73,6 @@ SOURCE: Final = np.dtype([
     ("suspected", "f8"), ("minutes", "i8"), ("lines", "i8"),
     ("recent", "f4", (MINUTES, SOURCE_EVIDENCE + 1)), ("centre", "f8", (SOURCE_EVIDENCE + 1,)),
     ("spread", "f8", (SOURCE_EVIDENCE + 1,)),
-    ("count", "f8"), ("expected", "f8"), ("swing", "f8"), ("swung", "f8"),
-    ("highest", "f8"), ("once", "f8"), ("twice", "f8"), ("troubled", "f8"),
     ("week_hour", "f8"), ("week", "u2", (WEEK_HOURS,)), ("week_once", "u2", (WEEK_HOURS,)),
 ])  # fmt: skip
 # what events of a source are -> how many there were, fading over a minute; how many of those were taught, and

@@ -100,11 +100,11 @@ class Rate:
         return sum(exp(-(now - time) / MINUTE) for time in self.times)
 
 
-def surprise_of_count(count: float, expected: float, size: float = 10.0) -> float:
-    """Half the deviance of a negative binomial count of this size, if it is above the expected."""
+def surprise_of_count(count: float, expected: float) -> float:
+    """Half the deviance of a negative binomial count with a dispersion of 10, if it is above the expected."""
     if count <= expected:
         return 0.0
-    return count * log(count / expected) - (count + size) * log((count + size) / (expected + size))
+    return count * log(count / expected) - (count + 10.0) * log((count + 10.0) / (expected + 10.0))
 
 
 def usual_of(values: list[float], tail: float = 0.0) -> tuple[float, float]:
@@ -158,10 +158,6 @@ class Evidence:
         self.erred = 0.0  # the minute of the last one
         self.shown = self.told = 0.0  # what was shown last, and the minute of that
         self.suspected = 0.0  # since when
-        self.counted: tuple[float, float] | None = None  # events of the last minute, and as many as expected
-        self.swing, self.swung = 0.1, 0  # variance of the log of their ratio, by so many minutes
-        self.troubled = now  # when a minute was last one of trouble, and how high that trouble went
-        self.highest = self.once = self.twice = 0.0  # and how high others did, once and twice, fading
         self.outdated = 0
 
     def raw(self, kind: str, minute: float | None = None) -> float:
@@ -178,8 +174,6 @@ class Evidence:
             nats, when = self.errors
             return nats * exp(-(self.now - when) / MINUTE) if kind == "source_rates" else 0.0
         centre, spread = self.usual[kind]
-        if kind == "source_rates":  # so high it went in two minutes of all that are known, of a day at most
-            spread = max(spread, (self.twice - centre) / log(min(1440, len(self.peaks[kind])) / 2.0))
         return max(0.0, (value - centre) / spread)
 
     def total(self, values: dict[str, float]) -> float:
@@ -206,37 +200,14 @@ class Evidence:
 
     def close(self) -> None:
         """A minute is over, and says whether it and the one before are of trouble."""
-        self.learn_swing()
         suspicious = self.total(self.peak) >= 7.0
-        if not suspicious:
-            self.suspected = 0.0
-        else:
-            self.learn_trouble()
-            self.suspected = self.suspected or self.now
+        self.suspected = (self.suspected or self.now) if suspicious else 0.0
         if suspicious and self.is_young_trouble():
             self.held = None
             return
         if self.held is not None:
             self.learn(self.held)
         self.held = self.peak if MINUTE * self.minute >= self.since + MINUTE else None
-
-    def learn_swing(self) -> None:
-        """The variance beyond chance of how far counts are off, cut at a factor of e^2, of 1,000 minutes."""
-        if self.counted is not None:
-            count, expected = (each + 0.5 for each in self.counted)
-            off = clip(log(count / expected), 2.0) ** 2 - 1.0 / count - 1.0 / expected
-            self.swung = min(1000, self.swung + 1)
-            self.swing += (off - self.swing) / (self.swung + 10.0)
-        self.counted = None
-
-    def learn_trouble(self) -> None:
-        """How high trouble goes, of a minute of it; quarter of an hour later it is another one."""
-        passed = self.now - self.troubled
-        if passed > 900.0:
-            self.twice = max(self.twice, min(self.once, self.highest)) * exp(-passed / DAY)
-            self.once = max(self.once, self.highest) * exp(-passed / DAY)
-            self.highest = 0.0
-        self.highest, self.troubled = max(self.highest, self.peak["source_rates"]), self.now
 
     def is_young_trouble(self) -> bool:
         """Whether it has not lasted a day, nor twice as long as the source was known before."""
@@ -269,9 +240,7 @@ class Evidence:
         rate.times.append(self.now)
         count = rate.count(self.now)
         season.see(self.now, count)
-        nats = surprise_of_count(count, expected, min(10.0, 1.0 / max(0.1, self.swing)))
-        if item == "event":
-            self.counted = count, expected
+        nats = surprise_of_count(count, expected)
         self.added[item] = ("source_rates", nats, self.now)
         if item == "error":
             self.errors, self.erred = (surprise_of_count(count, 5.0), self.now), self.minute
