@@ -55,7 +55,7 @@ def test_eight_partitions_without_keys_give_the_alerts_of_one(
     )  # fmt: skip
     wait_until(lambda: worker.metric("qualm_events_total") == len(lines), 120, "every event is seen")
     again = replayed(kafka, spread, keyed=keyed)
-    assert len(again) > 5
+    assert len(again) > 3
     wait_until(lambda: worker.metric("qualm_alerts_total") == len(again), 60, "every alert is told")
     wait_until(
         lambda: sum(max(0, kafka.committed(unique, spread, each)) for each in range(8)) == len(lines),
