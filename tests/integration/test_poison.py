@@ -71,5 +71,7 @@ def test_poison_on_the_topics_between_the_agents(kafka: Broker, unique: str, sta
     values = simulated()
     send(kafka, settings["topics"], list(values))
     wait_until(lambda: worker.metric("qualm_alerts_total") > 0, 90, "alerts come all the same")
-    assert worker.metric("qualm_dead_letters_total") == 0, "none of them is read twice"
+    for stage, expected in bad.items():  # what is read again since the last snapshot is one again
+        told = {record.value() for record in kafka.read(f"{settings[f'{stage}_topic']}.dlq")}
+        assert told == set(expected)
     assert worker.stop() == 0
