@@ -25,6 +25,9 @@ from schemas.watermark import Watermark
 
 __all__ = ["Grouping"]
 
+# Input topics of one partition of the suspicious topic: anybody who may write to it can invent some.
+MOST_TOPICS = 1000
+
 Told = Callable[[Alert, str], None]
 Row = Suspicious | Unusual | Notice
 
@@ -148,10 +151,12 @@ class _Topics:
         self._topics: dict[str, _Topic] = {}
 
     def of(self, name: str) -> _Topic:
-        """That of an input topic."""
-        if name not in self._topics:
-            self._topics[name] = _Topic(self._options)
-        return self._topics[name]
+        """That of an input topic; of too many the one that was heard longest ago is forgotten."""
+        topic = self._topics.pop(name, None) or _Topic(self._options)
+        self._topics[name] = topic
+        if len(self._topics) > MOST_TOPICS:
+            del self._topics[next(iter(self._topics))]
+        return topic
 
     def all(self) -> list[_Topic]:
         """Those of all input topics."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import dataclass
 
@@ -171,3 +172,14 @@ def test_a_partition_with_a_slow_clock_has_its_own_incidents_told_by_it() -> Non
 def test_what_is_no_snapshot_is_refused(broken: str) -> None:
     with pytest.raises(ValueError, match="not a snapshot"):
         Grouping(OPTIONS).states.resume("", 0, broken.encode())
+
+
+def test_topics_that_somebody_invents_take_no_room_and_push_out_none_that_is_in_use() -> None:
+    grouping = Grouping(OPTIONS)
+    opened = grouping.process([message(Said(0, 10.0, 0, trouble=0), 0, 1)])
+    for n in range(3_000):
+        mark = Watermark(topic=f"invented{n}", partition=0, bundle="ab", watermark=10.0)
+        assert grouping.process([mark, message(Said(0, 11.0, 1), 0, 1)]) == []
+    snapshot = json.loads(grouping.states.snapshot()["", 0])
+    assert len(snapshot["topics"]) == 1_000
+    assert [alert.incident for alert in grouping.process(ends(1))] == [opened[0].id]
